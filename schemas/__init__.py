@@ -1,0 +1,1 @@
+"""The Avro schemas of every topic and table, and the codec between them and Python records."""
