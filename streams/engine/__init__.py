@@ -1,0 +1,5 @@
+"""Faust on librdkafka: one transaction for outputs, tables and offsets.
+
+An application is plain Faust and imports nothing from here; it asks for the engine by the scheme of
+its broker, `rdkafka://`. README.md beside this file draws how a unit of work runs.
+"""

@@ -1,0 +1,39 @@
+"""What the engine raises.
+
+    EngineError
+    ├── StateLocked        another process has this state directory open
+    ├── StateMismatch      the state directory belongs to another application, topic or cluster
+    ├── NotInUnit          a table was written, or a send made, where no unit of work is open
+    ├── Unsupported        a feature of Faust that is refused here; the message names the way to do it
+    ├── PoisonedUnit       a failing record has to be dead-lettered and could not be
+    ├── UnitAborted        the transaction was rolled back; the engine starts again from committed
+    └── Fenced             another worker took over this one's name, or the log is broken for good
+"""
+
+
+class EngineError(RuntimeError):
+    """Anything the engine reports; its text is one line that says what to do."""
+
+
+class StateLocked(EngineError):
+    """The state directory is open in another process."""
+
+
+class StateMismatch(EngineError):
+    """The state directory holds something else than what was asked for."""
+
+
+class NotInUnit(EngineError):
+    """A write to a table outside of an agent's unit of work."""
+
+
+class Unsupported(EngineError):
+    """A feature of Faust that this engine refuses rather than get wrong."""
+
+
+class UnitAborted(EngineError):
+    """The transaction of a unit was rolled back: nothing of it happened; read again."""
+
+
+class Fenced(EngineError):
+    """This worker may not go on: it was replaced, or its transactions cannot continue."""

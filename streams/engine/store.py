@@ -1,0 +1,109 @@
+"""One RocksDB directory: a table's rows and, in the same batch, how far they have come."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
+
+from .errors import StateLocked, StateMismatch
+
+_POSITION = b"\xff\xff:position:"
+"""Prefix of the engine's own keys. No UTF-8 text holds the byte 0xff, so no row's key starts so."""
+
+
+class Store:
+    """Rows by key, in key order, with the changelog position they stand for.
+
+    Only committed rows come here, each batch together with the offset of the next changelog record
+    to read, so that a kill at any moment leaves rows and position that fit each other.
+    """
+
+    def __init__(self, path: Path, identity: str = "") -> None:
+        """Open or create the store in `path`.
+
+        `identity` names what the rows are (application, topic, cluster).
+
+        Raises:
+            StateLocked: another process has it open.
+            StateMismatch: it was made with another identity.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._lock = (path / "lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise StateLocked(f"{path} is in use by another process: stop it first") from None
+        try:
+            self._check_identity(identity)
+            self._db = Rdict(str(path / "rocks"), _options())
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def get(self, key: bytes) -> bytes | None:
+        """The committed value of a key, or None."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def scan(
+        self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < end, in the order of keys, or against it."""
+        options = ReadOptions()
+        limit = _POSITION if end is None else min(end, _POSITION)
+        options.set_iterate_lower_bound(start)
+        options.set_iterate_upper_bound(limit)
+        rows: Iterator[tuple[bytes, bytes]] = self._db.items(backwards=reverse, read_opt=options)
+        return rows
+
+    def write(self, changes: Mapping[bytes, bytes | None], positions: Mapping[int, int]) -> None:
+        """Apply rows (None deletes) and positions (partition -> next offset) as one batch."""
+        batch = WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in changes.items():
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        for partition, offset in positions.items():
+            put(_position_key(partition), b"%d" % offset)
+        self._db.write(batch)
+
+    def position(self, partition: int) -> int | None:
+        """The next changelog offset to read for a partition, or None when nothing was read."""
+        value = self._db.get(_position_key(partition))
+        return None if value is None else int(value)
+
+    def close(self) -> None:
+        """Close the files and free the directory for another process."""
+        self._db.close()
+        self._lock.close()
+
+    def _check_identity(self, identity: str) -> None:
+        file = self.path / "identity.json"
+        if not file.exists():
+            file.write_text(json.dumps({"identity": identity}))
+            return
+        found = json.loads(file.read_text()).get("identity")
+        if found != identity:
+            raise StateMismatch(
+                f"{self.path} holds {found!r}, not {identity!r}: "
+                "remove that folder to rebuild it from the changelog"
+            )
+
+
+def _position_key(partition: int) -> bytes:
+    return _POSITION + b"%d" % partition
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(16 << 20)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_keep_log_file_num(1)
+    return options

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from streams.engine.errors import StateLocked, StateMismatch
+from streams.engine.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    store = Store(tmp_path / "table", "app/topic")
+    yield store
+    store.close()
+
+
+def test_rows_and_position_are_there_after_reopening(tmp_path: Path) -> None:
+    store = Store(tmp_path / "t")
+    store.write({b"a": b"1", b"b": b"2"}, {0: 7, 3: 9})
+    store.close()
+    store = Store(tmp_path / "t")
+    assert (store.get(b"a"), store.get(b"b"), store.get(b"c")) == (b"1", b"2", None)
+    assert (store.position(0), store.position(1), store.position(3)) == (7, None, 9)
+    store.close()
+
+
+def test_none_deletes_a_row(store: Store) -> None:
+    store.write({b"a": b"1"}, {})
+    store.write({b"a": None}, {})
+    assert store.get(b"a") is None
+
+
+def test_a_scan_is_in_key_order_and_shows_no_positions(store: Store) -> None:
+    store.write({b"b/2": b"", b"a/1": b"", b"b/1": b"", b"c": b""}, {0: 1})
+    assert [k for k, _ in store.scan()] == [b"a/1", b"b/1", b"b/2", b"c"]
+    assert [k for k, _ in store.scan(b"b/", b"b0")] == [b"b/1", b"b/2"]
+    assert [k for k, _ in store.scan(b"b/", b"b0", reverse=True)] == [b"b/2", b"b/1"]
+    assert [k for k, _ in store.scan(reverse=True)] == [b"c", b"b/2", b"b/1", b"a/1"]
+
+
+def test_a_second_opener_is_told_who_has_it(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(StateLocked, match="in use by another process"):
+        Store(tmp_path / "table", "app/topic")
+
+
+def test_state_of_another_application_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path / "t", "one").close()
+    with pytest.raises(StateMismatch, match="holds 'one', not 'two'"):
+        Store(tmp_path / "t", "two")
+    Store(tmp_path / "t", "one").close()
