@@ -3,6 +3,7 @@
 import fcntl
 import json
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
@@ -54,11 +55,14 @@ class Store:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < end, in the order of keys, or against it."""
         options = ReadOptions()
-        limit = _POSITION if end is None else min(end, _POSITION)
-        options.set_iterate_lower_bound(start)
-        options.set_iterate_upper_bound(limit)
-        rows: Iterator[tuple[bytes, bytes]] = self._db.items(backwards=reverse, read_opt=options)
-        return rows
+        options.set_iterate_upper_bound(_POSITION if end is None else min(end, _POSITION))
+        rows: Iterator[tuple[bytes, bytes]]
+        if not reverse:
+            rows = self._db.items(from_key=start, read_opt=options)
+            return rows
+        # rocksdict 0.3.29 ignores the lower bound of an iterator
+        rows = self._db.items(backwards=True, read_opt=options)
+        return takewhile(lambda row: row[0] >= start, rows)
 
     def write(self, changes: Mapping[bytes, bytes | None], positions: Mapping[int, int]) -> None:
         """Apply rows (None deletes) and positions (partition -> next offset) as one batch."""
