@@ -265,6 +265,7 @@ class ReservationEvent(Record):
     cause_partition: int
     cause_offset: int
     capacity: int | None = None
+    amount_currency: str | None = None
 
 
 class Reservation(Record):
