@@ -1,0 +1,28 @@
+"""The rules of reservations: values in, events out; no Kafka, no clock, no I/O."""
+
+from streams.domain.deciding import decide
+from streams.domain.errors import DomainError, InvalidCommand, InvalidEvent, UnknownReservation
+from streams.domain.evolving import evolve
+from streams.domain.identity import fingerprint, reservation_id, resort_of
+from streams.domain.stay import night_keys, nights_of, taken
+from streams.domain.telling import Cause
+from streams.domain.views import issue, request_of, show
+
+__all__ = [
+    "Cause",
+    "DomainError",
+    "InvalidCommand",
+    "InvalidEvent",
+    "UnknownReservation",
+    "decide",
+    "evolve",
+    "fingerprint",
+    "issue",
+    "night_keys",
+    "nights_of",
+    "request_of",
+    "reservation_id",
+    "resort_of",
+    "show",
+    "taken",
+]

@@ -1,0 +1,113 @@
+"""What becomes of a Reserve: a price, then the first reason to reject it, or its rooms held."""
+
+from schemas.records import ReservationEvent, Reserve, Resort, RoomType
+from streams.domain.checking import MAX_AMOUNT
+from streams.domain.errors import InvalidCommand
+from streams.domain.identity import fingerprint
+from streams.domain.telling import (
+    Cause,
+    Change,
+    charge,
+    follow,
+    room_type_of,
+    ticket_number,
+)
+
+NO_CURRENCY = "XXX"
+"""ISO 4217 of what has no price: a stay in a resort that the catalogue does not have."""
+
+DAY_MS = 86_400_000
+_EPOCH = 719_163
+"""date(1970, 1, 1).toordinal()"""
+
+
+def day_of(at: int) -> int:
+    """Number the UTC day of an instant (ms) as date.toordinal() does; any instant has one."""
+    return _EPOCH + at // DAY_MS
+
+
+def open_reservation(
+    message: Reserve, resort: Resort | None, free: int, cause: Cause, decision: int
+) -> list[ReservationEvent]:
+    """Begin the reservation that a checked Reserve asks for.
+
+    Raises InvalidCommand if its price is more than a record can hold.
+    """
+    offered = room_type_of(resort, message.room_type)
+    price = _price(message, offered)
+    currency = NO_CURRENCY if resort is None else resort.currency
+    deadline_at: int | None = None
+    reason = _reason_to_reject(message, resort, offered, price, free)
+    changes: list[Change]
+    if reason is not None or resort is None:
+        changes = [Change(type="ReservationRejected", status="REJECTED", reason=reason)]
+    elif price == 0:
+        ticket = ticket_number(message.resort_id, decision)
+        changes = [
+            Change(type="Held"),
+            Change(type="TicketIssued", status="CONFIRMED", ticket=ticket),
+        ]
+    else:
+        deadline_at = cause.at + resort.hold_s * 1000
+        changes = [Change(type="Held")]
+        if message.payment_type is not None:
+            changes.append(charge(price, currency))
+    event = ReservationEvent(
+        type="UNKNOWN",
+        reservation_id=message.reservation_id,
+        resort_id=message.resort_id,
+        customer_id=message.customer_id,
+        room_type=message.room_type,
+        check_in=message.check_in,
+        nights=message.nights,
+        rooms=message.rooms,
+        persons=message.persons,
+        needs=message.needs,
+        phone=message.phone,
+        email=message.email,
+        payment_type=message.payment_type,
+        status="HELD",
+        refund="NONE",
+        price=price,
+        currency=currency,
+        deadline_at=deadline_at,
+        version=0,
+        fingerprint=fingerprint(message),
+        requested_at=message.requested_at,
+        at=cause.at,
+        decision=decision,
+        cause_topic=cause.topic,
+        cause_partition=cause.partition,
+        cause_offset=cause.offset,
+        capacity=None if offered is None else offered.capacity,
+    )
+    return follow(event, changes)
+
+
+def _price(message: Reserve, offered: RoomType | None) -> int:
+    """Price the whole stay in minor units; 0 for a room type that nobody offers."""
+    if offered is None:
+        return 0
+    rate = offered.price if message.rate is None else message.rate
+    price = rate * message.nights * message.rooms
+    if price > MAX_AMOUNT:
+        raise InvalidCommand("room_type", f"has a price of {price}, more than {MAX_AMOUNT}")
+    return price
+
+
+def _reason_to_reject(
+    message: Reserve, resort: Resort | None, offered: RoomType | None, price: int, free: int
+) -> str | None:
+    if resort is None:
+        return "UNKNOWN_RESORT"
+    if offered is None:
+        return "UNKNOWN_ROOM_TYPE"
+    if message.persons > offered.sleeps * message.rooms:
+        return "TOO_MANY_PERSONS"
+    if message.check_in.toordinal() < day_of(message.requested_at):
+        return "PAST_DATE"
+    if message.quoted_price is not None and message.quoted_price != price:
+        return "PRICE_CHANGED"
+    if free < message.rooms:
+        return "SOLD_OUT"
+    return None
