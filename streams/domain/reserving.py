@@ -35,25 +35,11 @@ def open_reservation(
     """
     offered = room_type_of(resort, message.room_type)
     price = _price(message, offered)
-    currency = NO_CURRENCY if resort is None else resort.currency
-    deadline_at: int | None = None
     reason = _reason_to_reject(message, resort, offered, price, free)
-    changes: list[Change]
-    if reason is not None or resort is None:
-        changes = [Change(type="ReservationRejected", status="REJECTED", reason=reason)]
-    elif price == 0:
-        ticket = ticket_number(message.resort_id, decision)
-        changes = [
-            Change(type="Held"),
-            Change(type="TicketIssued", status="CONFIRMED", ticket=ticket),
-        ]
-    else:
-        deadline_at = cause.at + resort.hold_s * 1000
-        changes = [Change(type="Held")]
-        if message.payment_type is not None:
-            changes.append(charge(price, currency))
-    event = ReservationEvent(
-        type="UNKNOWN",
+    to_pay = reason is None and price > 0
+    deadline_at = cause.at + resort.hold_s * 1000 if resort is not None and to_pay else None
+    first = ReservationEvent(
+        type="Held" if reason is None else "ReservationRejected",
         reservation_id=message.reservation_id,
         resort_id=message.resort_id,
         customer_id=message.customer_id,
@@ -66,12 +52,13 @@ def open_reservation(
         phone=message.phone,
         email=message.email,
         payment_type=message.payment_type,
-        status="HELD",
+        status="HELD" if reason is None else "REJECTED",
         refund="NONE",
+        reason=reason,
         price=price,
-        currency=currency,
+        currency=NO_CURRENCY if resort is None else resort.currency,
         deadline_at=deadline_at,
-        version=0,
+        version=1,
         fingerprint=fingerprint(message),
         requested_at=message.requested_at,
         at=cause.at,
@@ -81,7 +68,12 @@ def open_reservation(
         cause_offset=cause.offset,
         capacity=None if offered is None else offered.capacity,
     )
-    return follow(event, changes)
+    if to_pay and message.payment_type is not None:
+        return follow(first, [charge(price, first.currency)])
+    if reason is None and price == 0:
+        ticket = ticket_number(message.resort_id, decision)
+        return follow(first, [Change(type="TicketIssued", status="CONFIRMED", ticket=ticket)])
+    return [first]
 
 
 def _price(message: Reserve, offered: RoomType | None) -> int:

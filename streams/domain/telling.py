@@ -75,7 +75,7 @@ def tell(
     capacity: int | None,
 ) -> list[ReservationEvent]:
     """Turn the changes of one decision into its events, each going on from the one before."""
-    event = ReservationEvent(
+    now = ReservationEvent(
         type="UNKNOWN",
         reservation_id=reservation.reservation_id,
         resort_id=reservation.resort_id,
@@ -108,12 +108,12 @@ def tell(
         cause_offset=cause.offset,
         capacity=capacity,
     )
-    return follow(event, changes)
+    return follow(now, changes)[1:]
 
 
 def follow(event: ReservationEvent, changes: list[Change]) -> list[ReservationEvent]:
-    """Chain changes from an event, not itself among them; each raises the version by one."""
-    events = []
+    """Go on from an event, itself the first of the list; each change raises the version by one."""
+    events = [event]
     for change in changes:
         event = replace(event, version=event.version + 1, **change)
         events.append(event)

@@ -1,0 +1,64 @@
+"""What both applications are made of: the Faust app, topics and tables from the catalogue."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.serializers.codecs import Codec as FaustCodec
+
+from schemas.codec import Codec
+from schemas.records import Record
+from topics.catalog import DEAD_LETTERS, PARTITIONS, Topic
+
+
+class Avro(FaustCodec):
+    """Faust's face of the codec: records of these types, in Confluent framing."""
+
+    def __init__(self, *records: type[Record]) -> None:
+        super().__init__()
+        codec = Codec(*records)
+        self.dumps = codec.encode
+        self.loads = codec.decode
+
+
+def create_app(name: str) -> faust.App:
+    """A Faust app on the cluster at HIRESORT_BOOTSTRAP, its state below HIRESORT_STATE.
+
+    `faust --datadir` wins over HIRESORT_STATE. Topics are the catalogue's: the app creates none.
+    """
+    app = faust.App(
+        name,
+        broker="rdkafka://",
+        topic_partitions=PARTITIONS,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+
+    def configure(app: faust.App, conf: Any, **_: Any) -> None:
+        bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
+        servers = [
+            f"rdkafka://{server}?dead-letters={DEAD_LETTERS.name}"
+            for server in bootstrap.split(",")
+        ]
+        conf.broker = ";".join(servers)
+        if "F_DATADIR" not in os.environ:
+            conf.datadir = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
+
+    app.on_configured.connect(configure, weak=False)  # held weakly otherwise
+    return app
+
+
+def topic(app: faust.App, *entries: Topic) -> Any:
+    """One topic of the catalogue, or several that one agent reads in one order."""
+    records = [record for entry in entries for record in entry.records]
+    names = [entry.name for entry in entries]
+    return app.topic(*names, key_type=str, value_serializer=Avro(*records))
+
+
+def table(app: faust.App, entry: Topic, *, source: bool = False) -> Any:
+    """The table whose changelog is this topic; `source`: it follows the topic, written by others."""
+    name = entry.name.removeprefix(f"{app.conf.id}-").removesuffix("-changelog")
+    options = {"source": topic(app, entry)} if source else {}
+    return app.Table(name, key_type=str, value_serializer=Avro(*entry.records), **options)

@@ -1,0 +1,40 @@
+"""The engine's own settings: in the broker's URL, since Faust's configuration knows only its own."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import EngineError
+
+
+@dataclass(frozen=True)
+class Options:
+    """`rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N`
+
+    dead-letters: where failing records go, `<app id>-dead-letters` unless said.
+    session-timeout-ms: how long the group waits for a worker that is gone, 6000 unless said.
+    """
+
+    bootstrap: str
+    dead_letters: str
+    session_timeout_ms: int = 6000
+
+    @classmethod
+    def of(cls, app: Any) -> "Options":
+        """Those of an application, from all of its broker URLs. Raises EngineError."""
+        urls = app.conf.broker
+        query = {name: value for url in urls for name, value in url.query.items()}
+        known = {"dead-letters", "session-timeout-ms"}
+        if set(query) - known:
+            raise EngineError(
+                f"unknown option {sorted(set(query) - known)} in the broker's URL: "
+                f"there are {sorted(known)}"
+            )
+        try:
+            timeout = int(query.get("session-timeout-ms", cls.session_timeout_ms))
+        except ValueError:
+            raise EngineError("session-timeout-ms in the broker's URL has to be a number") from None
+        return cls(
+            bootstrap=",".join(f"{url.host}:{url.port or 9092}" for url in urls),
+            dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
+            session_timeout_ms=timeout,
+        )

@@ -1,0 +1,217 @@
+"""Changelogs on Kafka as a reader sees them: which they are, where they end, their records."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from .errors import EngineError
+
+BATCH = 5000
+"""Records taken at once while there is a backlog."""
+
+ANSWER_S = 4.0
+"""How long Kafka may take to answer a question."""
+
+_IDLE_S = 0.05
+_LOST = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+# librdkafka would write each failed connection to stderr: a reader's own `problem` says it once.
+_silent = logging.getLogger(f"{__name__}.librdkafka")
+_silent.disabled = True
+
+Ends = dict[str, dict[int, int]]
+"""By topic and partition, the offset behind the last committed record."""
+
+
+class Unanswered(EngineError):
+    """Kafka did not answer, or a changelog is not there."""
+
+
+class PositionLost(EngineError):
+    """The position to read from is no longer in `topic`."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"{topic} no longer holds the position to read from")
+        self.topic = topic
+
+
+@dataclass
+class Taken:
+    """What one look brought of one topic: records, and how far partitions hold nothing more."""
+
+    messages: list[Message] = field(default_factory=list)
+    reached: dict[int, int] = field(default_factory=dict)
+
+
+class Asked:
+    """An answer that is awaited from Kafka for several futures; raises Unanswered."""
+
+    def __init__(self, futures: Mapping[Any, Future[Any]]) -> None:
+        self._futures = dict(futures)
+
+    def done(self) -> bool:
+        """Whether all answers, or failures, are there."""
+        return all(future.done() for future in self._futures.values())
+
+    def wait(self, giving_up: Callable[[], bool]) -> None:
+        """Wait until done() or given up. The futures end by themselves, within ANSWER_S."""
+        while not self.done() and not giving_up():
+            wait(self._futures.values(), timeout=_IDLE_S)
+
+    def answers(self) -> dict[Any, Any]:
+        """Return what was answered."""
+        found = {}
+        for asked, future in self._futures.items():
+            if not future.done():
+                raise Unanswered("given up while Kafka was asked")
+            try:
+                found[asked] = future.result()
+            except KafkaException as error:
+                raise Unanswered(f"Kafka does not tell about {asked}: {reason(error)}") from None
+        return found
+
+
+class Changelogs:
+    """All of `topics`, read committed by a consumer that is in no group.
+
+    `giving_up` is asked while an answer is waited for.
+    """
+
+    def __init__(
+        self, bootstrap: str, topics: Iterable[str], giving_up: Callable[[], bool]
+    ) -> None:
+        self._topics = list(topics)
+        self._giving_up = giving_up
+        shared = {
+            "bootstrap.servers": bootstrap,
+            "reconnect.backoff.max.ms": 1000,
+            "log_level": 0,
+        }
+        self._admin = AdminClient({**shared}, logger=_silent)
+        self._consumer = Consumer(
+            {
+                **shared,
+                "group.id": "replica",  # librdkafka requires a name; nothing joins it
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+            },
+            logger=_silent,
+        )
+        self._partitions: list[TopicPartition] = []
+
+    def identities(self) -> dict[str, str]:
+        """Return what tells each topic from another of its name, here or on another cluster.
+
+        Raises Unanswered.
+        """
+        asked = self.ask_identities()
+        asked.wait(self._giving_up)
+        return self.identities_of(asked)
+
+    def ask_identities(self) -> Asked:
+        """Ask without waiting; identities_of() reads the answer."""
+        cluster = self._admin.describe_cluster(request_timeout=ANSWER_S)
+        topics = self._admin.describe_topics(
+            TopicCollection(self._topics), request_timeout=ANSWER_S
+        )
+        return Asked({"its cluster": cluster, **topics})
+
+    def identities_of(self, asked: Asked) -> dict[str, str]:
+        """Return the identities that were asked for. Raises Unanswered."""
+        answers = asked.answers()
+        cluster = answers.pop("its cluster").cluster_id
+        self._partitions = [
+            TopicPartition(topic, partition.id)
+            for topic, description in answers.items()
+            for partition in description.partitions
+        ]
+        return {
+            topic: f"{cluster}/{topic}/{description.topic_id}"
+            for topic, description in answers.items()
+        }
+
+    def ends(self) -> Ends:
+        """Return where the topics end for a committed reader; after identities().
+
+        Raises Unanswered.
+        """
+        asked = self.ask_ends()
+        asked.wait(self._giving_up)
+        return self.ends_of(asked)
+
+    def ask_ends(self) -> Asked:
+        """Ask without waiting; ends_of() reads the answer."""
+        return Asked(
+            self._admin.list_offsets(
+                {partition: OffsetSpec.latest() for partition in self._partitions},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=ANSWER_S,
+            )
+        )
+
+    def ends_of(self, asked: Asked) -> Ends:
+        """Return the ends that were asked for. Raises Unanswered."""
+        ends: Ends = {topic: {} for topic in self._topics}
+        for at, answer in asked.answers().items():
+            ends[at.topic][at.partition] = answer.offset
+        return ends
+
+    def read_from(self, positions: Ends) -> None:
+        """Read on from these positions; 0 is the first record that is still there."""
+        self._consumer.assign(
+            [
+                TopicPartition(topic, partition, position or OFFSET_BEGINNING)
+                for topic, partitions in positions.items()
+                for partition, position in partitions.items()
+            ]
+        )
+
+    def take(self) -> dict[str, Taken]:
+        """Return what has come, by topic; waits a moment when nothing has.
+
+        Raises PositionLost; KafkaException when a partition can't be read.
+        """
+        messages = self._consumer.consume(1, _IDLE_S)
+        if messages:
+            messages += self._consumer.consume(BATCH, 0)
+        taken: dict[str, Taken] = {}
+        for message in messages:
+            topic = str(message.topic())
+            of_topic = taken.setdefault(topic, Taken())
+            error = message.error()
+            if error is None:
+                of_topic.messages.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                of_topic.reached[message.partition() or 0] = message.offset() or 0
+            elif error.code() in _LOST:
+                raise PositionLost(topic)
+            else:
+                raise KafkaException(error)
+        return taken
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+
+def reason(error: KafkaException) -> str:
+    """Return what librdkafka says of it, in one line."""
+    cause = error.args[0]
+    return str(cause.str() if isinstance(cause, KafkaError) else cause).replace("\n", " ")

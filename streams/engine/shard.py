@@ -1,0 +1,139 @@
+"""One partition of one table: what is committed, and what the open unit has written over it."""
+
+from collections.abc import Callable, Iterator
+from heapq import merge
+from typing import Any
+
+from faust.types.tuples import TP
+
+from .log import Changes
+from .store import Store
+
+MISSING: Any = object()
+
+CACHE_BYTES = 512 << 10
+"""Encoded bytes of the rows that one generation of a shard's cache holds; there are two."""
+
+
+class Shard:
+    """Reads go to the batch, the open unit, then RocksDB; decoded rows are kept while they are hot.
+
+    Row values are shared with the cache: treat them as immutable and set a new one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        changelog: TP,
+        encode_key: Callable[[Any], bytes],
+        decode_key: Callable[[bytes], Any],
+        decode_value: Callable[[bytes], Any],
+        *,
+        follows: bool,
+    ) -> None:
+        self.store, self.changelog, self.follows = store, changelog, follows
+        self.position = store.position(changelog.partition)
+        self.pending: Changes = {}
+        self._encode_key, self._decode_key = encode_key, decode_key
+        self._decode_value = decode_value
+        self._young: dict[Any, Any] = {}
+        self._old: dict[Any, Any] = {}
+        self._young_bytes = 0
+
+    def get(self, key: Any, changes: Changes | None) -> Any:
+        """The row of a key, or MISSING. `changes` are the batch's own writes, if there are any."""
+        value = self._young.get(key, MISSING)
+        if value is not MISSING:
+            return value
+        value = self._old.get(key, MISSING)
+        if value is not MISSING:
+            self._remember(key, value, 64)
+            return value
+        return self._load(key, changes)
+
+    def put(self, changes: Changes, key: Any, value: Any, encoded: bytes) -> None:
+        """Write a row in the batch whose changes these are."""
+        changes[self._encode_key(key)] = encoded
+        self._remember(key, value, len(encoded))
+
+    def delete(self, changes: Changes, key: Any) -> None:
+        """Delete a row in the batch whose changes these are."""
+        changes[self._encode_key(key)] = None
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
+    def scan(
+        self,
+        start: Any = None,
+        end: Any = None,
+        *,
+        changes: Changes | None = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[Any, Any]]:
+        """Rows with start <= key < end in key order, as the batch whose changes these are sees them."""
+        low = b"" if start is None else self._encode_key(start)
+        high = None if end is None else self._encode_key(end)
+        over = {**self.pending, **(changes or {})}
+        rows = self.store.scan(low, high, reverse=reverse)
+        if over:
+            rows = _laid_over(rows, over, low, high, reverse)
+        for key, value in rows:
+            yield self._decode_key(key), self._decode_value(value)
+
+    def forget(self) -> None:
+        """Drop the cache: it may hold what was rolled back."""
+        self._young, self._old, self._young_bytes = {}, {}, 0
+
+    def drop(self) -> None:
+        """Forget everything that is not committed."""
+        self.pending = {}
+        self.forget()
+
+    def apply(self, changes: Changes, position: int) -> None:
+        """The log holds these for good: write them and how far the changelog has come."""
+        self.store.write(changes, {self.changelog.partition: position})
+        self.position = position
+        self.pending = {}
+
+    def close(self) -> None:
+        """Close the files."""
+        self.store.close()
+
+    def _load(self, key: Any, changes: Changes | None) -> Any:
+        encoded_key = self._encode_key(key)
+        if changes is not None and encoded_key in changes:
+            encoded = changes[encoded_key]
+        elif encoded_key in self.pending:
+            encoded = self.pending[encoded_key]
+        else:
+            encoded = self.store.get(encoded_key)
+        if encoded is None:
+            return MISSING
+        value = self._decode_value(encoded)
+        self._remember(key, value, len(encoded))
+        return value
+
+    def _remember(self, key: Any, value: Any, size: int) -> None:
+        self._young[key] = value
+        self._young_bytes += size
+        if self._young_bytes > CACHE_BYTES:
+            self._old, self._young, self._young_bytes = self._young, {}, 0
+
+
+def _laid_over(
+    rows: Iterator[tuple[bytes, bytes]],
+    over: Changes,
+    low: bytes,
+    high: bytes | None,
+    reverse: bool,
+) -> Iterator[tuple[bytes, bytes]]:
+    stored = (row for row in rows if row[0] not in over)
+    mine = sorted(
+        (
+            (key, value)
+            for key, value in over.items()
+            if value is not None and key >= low and (high is None or key < high)
+        ),
+        reverse=reverse,
+    )
+    return merge(stored, mine, key=lambda row: row[0], reverse=reverse)

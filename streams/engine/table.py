@@ -1,0 +1,219 @@
+"""A Faust table in RocksDB whose writes join the unit of work that is open."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import faust
+from faust.types.tuples import TP
+
+from .coding import key_coding, value_coding
+from .errors import NotInUnit, Unsupported
+from .log import Changes
+from .shard import MISSING, Shard
+from .store import Store
+from .unit import Batch, current
+
+CommitCallback = Callable[[int, Any, Any], None]
+
+
+class Table(faust.Table):
+    """Inside an agent: the rows of the record's own partition, with the unit's writes.
+
+    Elsewhere (timers, web, commands): the committed rows of every partition held here, read only.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        key_type: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
+        source: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """A table, as Faust's; and two things more.
+
+        `value_serializer`: a codec of its own. `source`: a compacted topic that feeds the table
+        and is its changelog; the table is read to the end before the partition starts and then
+        follows it; nobody else writes it.
+        """
+        if source is not None:
+            kwargs["changelog_topic"] = source
+        super().__init__(app, key_type=key_type, **kwargs)
+        self.key_serializer = key_serializer or (
+            "raw" if key_type in (str, bytes) else self.key_serializer
+        )
+        if value_serializer is not None:
+            self.value_serializer = value_serializer
+        self.source = source
+        self.shards: dict[int, Shard] = {}
+        self.encode_key, self.decode_key = key_coding(app, key_type, self.key_serializer)
+        self.encode_value, self.decode_value = value_coding(
+            app, self.value_type, self.value_serializer
+        )
+        self._commit_callbacks: list[CommitCallback] = []
+
+    # -- what applications call
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The row of a key, or `default`."""
+        batch = current.get()
+        if batch is None:
+            return self._committed(key, default)
+        shard = self.shards[batch.tp.partition]
+        value = shard.get(key, batch.changes.get(shard))
+        return default if value is MISSING else value
+
+    def __getitem__(self, key: Any) -> Any:
+        """The row of a key, or the table's default. Raises KeyError when it has none."""
+        value = self.get(key, MISSING)
+        return self.__missing__(key) if value is MISSING else value
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a row for the key."""
+        return self.get(key, MISSING) is not MISSING
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Write a row in the open unit of work. Raises NotInUnit outside of agents."""
+        batch, shard = self._writable()
+        shard.put(batch.writes(shard), key, value, self.encode_value(value))
+
+    def __delitem__(self, key: Any) -> None:
+        """Delete a row in the open unit of work. Raises KeyError when there is none."""
+        if key not in self:
+            raise KeyError(key)
+        batch, shard = self._writable()
+        shard.delete(batch.writes(shard), key)
+
+    def pop(self, key: Any, default: Any = MISSING) -> Any:
+        """Delete a row and answer it."""
+        value = self.get(key, MISSING)
+        if value is not MISSING:
+            del self[key]
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
+
+    def scan(
+        self, start: Any = None, end: Any = None, *, reverse: bool = False
+    ) -> Iterator[tuple[Any, Any]]:
+        """Rows with start <= key < end in the order of their encoded keys, partition by partition.
+
+        Inside an agent only the record's own partition, with the unit's writes.
+        """
+        batch = current.get()
+        if batch is not None:
+            shard = self.shards[batch.tp.partition]
+            yield from shard.scan(start, end, changes=batch.changes.get(shard), reverse=reverse)
+            return
+        for partition in self.held_partitions:
+            yield from self.scan_partition(partition, start, end, reverse=reverse)
+
+    def scan_partition(
+        self, partition: int, start: Any = None, end: Any = None, *, reverse: bool = False
+    ) -> Iterator[tuple[Any, Any]]:
+        """The committed rows of one partition, as `scan`; none when it is not held here."""
+        shard = self.shards.get(partition)
+        if shard is not None:
+            yield from shard.scan(start, end, reverse=reverse)
+
+    def items(self) -> Iterator[tuple[Any, Any]]:  # type: ignore[override]  # an iterator, not a view
+        """All rows, as `scan`."""
+        return self.scan()
+
+    def keys(self) -> Iterator[Any]:  # type: ignore[override]  # an iterator, not a view
+        """All keys, as `scan`."""
+        return (key for key, _ in self.scan())
+
+    def values(self) -> Iterator[Any]:  # type: ignore[override]  # an iterator, not a view
+        """All rows' values, as `scan`."""
+        return (value for _, value in self.scan())
+
+    def __iter__(self) -> Iterator[Any]:
+        """All keys, as `scan`."""
+        return self.keys()
+
+    def __len__(self) -> int:
+        """How many rows there are; counts them."""
+        return sum(1 for _ in self.scan())
+
+    def clear(self) -> None:
+        """Refused: it would be one unit of work over the whole table."""
+        raise Unsupported("clear() is not supported: delete the rows one by one, in an agent")
+
+    @property
+    def held_partitions(self) -> list[int]:
+        """The partitions that are held here."""
+        return sorted(self.shards)
+
+    def on_commit(self, callback: CommitCallback) -> CommitCallback:
+        """Have `callback(partition, key, value or None)` called for each row a unit has committed.
+
+        It runs outside of any unit. A crash can lose the call, never the row: whatever it starts
+        has to be found again from the table when a partition is assigned.
+        """
+        self._commit_callbacks.append(callback)
+        return callback
+
+    # -- what the engine calls
+
+    @property
+    def changelog_name(self) -> str:
+        """The name of the topic that holds the rows."""
+        name: str = self.changelog_topic.get_topic_name()
+        return name
+
+    def shard_of(self, partition: int, store: Store) -> Shard:
+        """A shard of this table, over the store that keeps it; not held before it is restored."""
+        return Shard(
+            store,
+            TP(self.changelog_name, partition),
+            self.encode_key,
+            self.decode_key,
+            self.decode_value,
+            follows=self.source is not None,
+        )
+
+    def close_shard(self, partition: int) -> None:
+        """Let go of a partition, if it is held."""
+        shard = self.shards.pop(partition, None)
+        if shard is not None:
+            shard.close()
+
+    def committed(self, partition: int, changes: Changes) -> None:
+        """A unit with these changes was committed: tell those who asked."""
+        for callback in self._commit_callbacks:
+            for key, value in changes.items():
+                row = None if value is None else self.decode_value(value)
+                callback(partition, self.decode_key(key), row)
+
+    @property
+    def data(self) -> "Table":  # type: ignore[override]  # Faust's helpers read the mapping here
+        """The rows, as a mapping."""
+        return self
+
+    async def on_start(self) -> None:
+        """Declare the changelog, where declaring is allowed."""
+        await self.changelog_topic.maybe_declare()
+
+    def using_window(self, *_: Any, **__: Any) -> Any:
+        """Refused: windows need expiry inside the unit of work."""
+        raise Unsupported("windowed tables are not supported: put the window's start in the key")
+
+    def _writable(self) -> tuple[Batch, Shard]:
+        batch = current.get()
+        if batch is None:
+            raise NotInUnit(f"table {self.name} can only be written in an agent")
+        if self.source is not None:
+            raise NotInUnit(f"table {self.name} follows its source: send to {self.changelog_name}")
+        return batch, self.shards[batch.tp.partition]
+
+    def _committed(self, key: Any, default: Any) -> Any:
+        encoded = self.encode_key(key)
+        for shard in self.shards.values():
+            value = shard.store.get(encoded)
+            if value is not None:
+                return self.decode_value(value)
+        return default

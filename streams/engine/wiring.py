@@ -1,0 +1,34 @@
+"""How an application gets the engine: by its broker's scheme, through Faust's entry points."""
+
+from typing import Any
+
+from faust.fixups.base import Fixup as FaustFixup
+
+SCHEME = "rdkafka"
+
+CLASSES = {
+    "Agent": "streams.engine.agent:Agent",
+    "Topic": "streams.engine.topic:Topic",
+    "Stream": "streams.engine.stream:Stream",
+    "Table": "streams.engine.table:Table",
+    "TableManager": "streams.engine.tables:TableManager",
+    "LeaderAssignor": "streams.engine.transport:Leader",
+}
+
+
+class Fixup(FaustFixup):
+    """Entry point of the group faust.fixups; Faust makes one for every application."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app)
+        # the signal holds receivers weakly unless told otherwise
+        app.on_configured.connect(self._on_configured, weak=False)
+
+    def enabled(self) -> bool:
+        """Always; it looks at the broker once the application is configured."""
+        return True
+
+    def _on_configured(self, app: Any, conf: Any, **_: Any) -> None:
+        if conf.broker[0].scheme == SCHEME:
+            for name, path in CLASSES.items():
+                setattr(conf, name, path)

@@ -1,0 +1,109 @@
+"""The payments application: what is to be paid becomes an intent, its outcome a result.
+
+    payment-requests ──> intend ──> payments, intents
+                                       │ once committed
+                                    caller ──> the gateway
+                                       │
+    payment-outcomes <─────────────────┘
+    payment-outcomes ──> settle ──> payments, intents, payment-results
+
+    faust -A streams.payments worker -l info
+"""
+
+import os
+import time
+from typing import Any
+
+from mode import Service
+
+from connect.caller import Caller
+from connect.gateway import Gateway
+from schemas.records import Intent, PaymentOutcome
+from streams.app import create_app, table, topic
+from streams.domain.paying import answered, asked, intent_of, result_of
+from topics import catalog
+
+app = create_app(catalog.PAYMENTS_APP)
+
+requests = topic(app, catalog.PAYMENT_REQUESTS)
+outcomes = topic(app, catalog.PAYMENT_OUTCOMES)
+results = topic(app, catalog.PAYMENT_RESULTS)
+
+payments = table(app, catalog.PAYMENTS)
+intents = table(app, catalog.INTENTS)
+
+
+@app.agent(requests, name="intend")
+async def intend(messages: Any) -> None:
+    """Write down what the gateway is to be asked, before it is asked."""
+    async for request in messages:
+        intent = intent_of(request)
+        payment = asked(payments.get(request.reservation_id), intent)
+        if payment is not None:
+            payments[request.reservation_id] = payment
+            intents[intent.step] = intent
+
+
+@app.agent(outcomes, name="settle")
+async def settle(messages: Any) -> None:
+    """Apply what the gateway said, once, and tell the reservation."""
+    async for outcome in messages:
+        payment = answered(payments.get(outcome.reservation_id), outcome)
+        if payment is not None:
+            payments[outcome.reservation_id] = payment
+            intents.pop(outcome.step, None)
+            await results.send(key=outcome.resort_id, value=result_of(outcome))
+
+
+@app.service
+class Calls(Service):
+    """The calls to the gateway: outside of every unit of work, begun by committed intents.
+
+    What a crash cuts off is found again in the intents when the partition is assigned, and asked
+    for before it is sent again.
+    """
+
+    caller: Caller | None = None
+
+    async def on_start(self) -> None:
+        """Connect to the gateway at HIRESORT_GATEWAY and take up every open intent."""
+        url = os.environ.get("HIRESORT_GATEWAY", "http://127.0.0.1:8090")
+        gateway = await self.add_async_context(Gateway(url))
+        self.caller = Caller(gateway, _deliver, _now)
+        intents.on_commit(self._on_commit)
+        app.on_partitions_assigned.connect(self._on_assigned)
+        app.on_partitions_revoked.connect(self._on_revoked)
+        self._take_up()
+
+    async def on_stop(self) -> None:
+        """Stop calling; what is not answered stays an intent."""
+        if self.caller is not None:
+            await self.caller.close()
+
+    def _take_up(self) -> None:
+        assert self.caller is not None
+        for partition in intents.held_partitions:
+            for _, intent in intents.scan_partition(partition):
+                self.caller.submit(intent, partition, inquire=True)
+
+    def _on_commit(self, partition: int, step: str, intent: Intent | None) -> None:
+        assert self.caller is not None
+        if intent is None:
+            self.caller.settled(step)
+        else:
+            self.caller.submit(intent, partition, inquire=False)
+
+    async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
+        self._take_up()
+
+    async def _on_revoked(self, app: Any, revoked: Any, **_: Any) -> None:
+        assert self.caller is not None
+        self.caller.drop({tp.partition for tp in revoked})
+
+
+async def _deliver(outcome: PaymentOutcome) -> None:
+    await (await outcomes.send(key=outcome.reservation_id, value=outcome))
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
