@@ -1,0 +1,1 @@
+"""The whole system on one machine: Kafka, the topics, the catalogue and every process."""
