@@ -70,7 +70,7 @@ def decide(
 _Later = Pay | Cancel | Amend | Expire | Approved | Declined | Unavailable | Refunded | RefundFailed
 
 
-def _changes(
+def _changes(  # noqa: C901, PLR0911, PLR0912 - a case for each row of the table
     reservation: Reservation, message: _Later, cause: Cause, decision: int
 ) -> list[Change]:
     status = reservation.status

@@ -87,7 +87,7 @@ def _price(message: Reserve, offered: RoomType | None) -> int:
     return price
 
 
-def _reason_to_reject(
+def _reason_to_reject(  # noqa: PLR0911 - a line for each reason
     message: Reserve, resort: Resort | None, offered: RoomType | None, price: int, free: int
 ) -> str | None:
     if resort is None:

@@ -48,7 +48,7 @@ PRICE = 2_000
 """Of the reservation that reserve() asks for: two nights in one twin room."""
 
 
-def reserve(**changes: Any) -> Reserve:
+def reserve(**changes: object) -> Reserve:
     """A Reserve without payment type, its id derived unless one is given."""
     fields: dict[str, Any] = {
         "resort_id": "seorak",
@@ -80,8 +80,14 @@ def cancel(requested_at: int = NOW) -> Cancel:
     return Cancel(**IDS, requested_at=requested_at)
 
 
-def amend(requested_at: int = NOW, **changes: Any) -> Amend:
-    return Amend(**IDS, requested_at=requested_at, **changes)
+def amend(
+    requested_at: int = NOW,
+    *,
+    needs: str | None = None,
+    phone: str | None = None,
+    email: str | None = None,
+) -> Amend:
+    return Amend(**IDS, needs=needs, phone=phone, email=email, requested_at=requested_at)
 
 
 def expire() -> Expire:
@@ -138,7 +144,7 @@ class Story:
         return self.row
 
 
-def told(*messages: Message, **first: Any) -> Story:
+def told(*messages: Message, **first: object) -> Story:
     """A story after these messages; keywords change the Reserve that begins it."""
     story = Story()
     story.hear(reserve(**first))
@@ -186,7 +192,7 @@ def types(events: list[ReservationEvent]) -> list[str]:
     return [event.type for event in events]
 
 
-def resort_with(**changes: Any) -> Resort:
+def resort_with(**changes: object) -> Resort:
     """SEORAK, its twin rooms changed."""
     twin, tent = SEORAK.room_types
     return replace(SEORAK, room_types=[replace(twin, **changes), tent])
