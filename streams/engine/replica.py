@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from confluent_kafka import KafkaException
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 ENDS_S = 0.25
 """How often the changelogs' ends are asked for: a quiet table looks at most so stale."""
 
-IDENTITIES_S = 10.0
+IDENTITIES_S = 2.0
 """How often it is asked whether the topics are still the same ones."""
 
 _RETRY_S = 0.5
@@ -40,7 +40,7 @@ class Replicas:
     Several processes may share `directory`: each takes the first numbered folder that is free.
     """
 
-    def __init__(self, bootstrap: str, directory: Path, tables: Sequence[ReplicaOf]) -> None:
+    def __init__(self, bootstrap: str, directory: Path, tables: Sequence[ReplicaOf[Any]]) -> None:
         self._bootstrap = bootstrap
         self._directory = directory
         self._replicas = {of.name: Replica(of) for of in tables}
@@ -49,11 +49,11 @@ class Replicas:
         self._ready = asyncio.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replicas", daemon=True)
-        self._folder: Path
+        self.folder: Path
         self._claim: IO[str]
         self._loop: asyncio.AbstractEventLoop
 
-    def __getitem__(self, name: str) -> Replica:
+    def __getitem__(self, name: str) -> Replica[Any]:
         return self._replicas[name]
 
     @property
@@ -73,10 +73,10 @@ class Replicas:
         written.
         """
         self._loop = asyncio.get_running_loop()
-        self._folder, self._claim = _claim_folder(self._directory)
+        self.folder, self._claim = _claim_folder(self._directory)
         self._thread.start()
 
-    async def wait_ready(self, timeout: float) -> None:
+    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - tells the problem
         """Wait until ready. Raises TimeoutError, with the problem if there is one."""
         try:
             await asyncio.wait_for(self._ready.wait(), timeout)
@@ -113,7 +113,7 @@ class Replicas:
         """Open the tables and follow their changelogs until something is in the way."""
         identities, ends = changelogs.identities(), changelogs.ends()
         for topic, replica in self._by_topic.items():
-            replica.open(self._folder / replica.of.name, identities[topic], ends[topic])
+            replica.open(self.folder / replica.of.name, identities[topic], ends[topic])
         changelogs.read_from({t: r.positions() for t, r in self._by_topic.items()})
         asking_ends = _Regularly(changelogs.ask_ends, ENDS_S)
         asking_identities = _Regularly(changelogs.ask_identities, IDENTITIES_S)
@@ -122,9 +122,9 @@ class Replicas:
             try:
                 if answered := asking_ends.look():
                     self._take_ends(changelogs.ends_of(answered[1]), answered[0])
-                if answered := asking_identities.look():
-                    if changelogs.identities_of(answered[1]) != identities:
-                        return
+                answered = asking_identities.look()
+                if answered and changelogs.identities_of(answered[1]) != identities:
+                    return
             except Unanswered as error:
                 # The consumer connects again by itself, and the rows stay readable meanwhile.
                 self._trouble(str(error))

@@ -16,7 +16,10 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec: not in __all__
+    AdminClient,
+    OffsetSpec,
+)
 
 from .errors import EngineError
 
@@ -27,7 +30,12 @@ ANSWER_S = 4.0
 """How long Kafka may take to answer a question."""
 
 _IDLE_S = 0.05
-_LOST = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+_LOST = (
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's own codes are named so
+    KafkaError.OFFSET_OUT_OF_RANGE,
+)
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001 - as above
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as it comes
 
 # librdkafka would write each failed connection to stderr: a reader's own `problem` says it once.
 _silent = logging.getLogger(f"{__name__}.librdkafka")
@@ -96,7 +104,7 @@ class Changelogs:
     ) -> None:
         self._topics = list(topics)
         self._giving_up = giving_up
-        shared = {
+        shared: dict[str, str | int | float] = {
             "bootstrap.servers": bootstrap,
             "reconnect.backoff.max.ms": 1000,
             "log_level": 0,
@@ -160,7 +168,7 @@ class Changelogs:
         """Ask without waiting; ends_of() reads the answer."""
         return Asked(
             self._admin.list_offsets(
-                {partition: OffsetSpec.latest() for partition in self._partitions},
+                dict.fromkeys(self._partitions, _LATEST),
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=ANSWER_S,
             )
@@ -198,7 +206,7 @@ class Changelogs:
             error = message.error()
             if error is None:
                 of_topic.messages.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
+            elif error.code() == _END:
                 of_topic.reached[message.partition() or 0] = message.offset() or 0
             elif error.code() in _LOST:
                 raise PositionLost(topic)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from confluent_kafka import Message
 
@@ -19,7 +19,8 @@ from .store import Store
 
 logger = logging.getLogger(__name__)
 
-Callback = Callable[[int, int, str, Any], None]
+Row = TypeVar("Row")
+Callback = Callable[[int, int, str, Row | None], None]
 """Takes (partition, offset, key, value or None when the row was deleted)."""
 
 MAX_AGE_S = 12 * 3600
@@ -37,7 +38,7 @@ class NotRestored(EngineError):
 
 
 @dataclass(frozen=True)
-class ReplicaOf:
+class ReplicaOf(Generic[Row]):
     """A table to replicate: its changelog's topic and how a row is read.
 
     `index` names further texts to find a row by, in their order, from its key and its value. They
@@ -47,19 +48,19 @@ class ReplicaOf:
 
     name: str
     topic: str
-    decode: Callable[[bytes], Any]
-    index: Callable[[str, Any], Sequence[str]] | None = None
+    decode: Callable[[bytes], Row]
+    index: Callable[[str, Row], Sequence[str]] | None = None
     layout: int = 1
 
 
-class Replica:
+class Replica(Generic[Row]):
     """The rows of one table, as far as its changelog was read.
 
     Reading is for the event loop's thread, `open`, `apply` and the like for the one that follows
     the changelog. A row that `decode` refuses with a ValueError is left out and logged.
     """
 
-    def __init__(self, of: ReplicaOf) -> None:
+    def __init__(self, of: ReplicaOf[Row]) -> None:
         self.of = of
         self._path: Path
         self._identity: str
@@ -69,14 +70,14 @@ class Replica:
         self._ends: deque[tuple[float, Mapping[int, int]]] = deque()
         self._current_at: float | None = None
         self._touched_at = 0.0
-        self._watchers: dict[str | None, list[Callback]] = {}
+        self._watchers: dict[str | None, list[Callback[Row]]] = {}
 
     @property
     def restored(self) -> bool:
         """Whether it was read to the end that the changelog had at the start."""
         return self._current_at is not None
 
-    def get(self, key: str) -> Any | None:
+    def get(self, key: str) -> Row | None:
         """Return the row of a key, or None. Raises NotRestored."""
         raw = key.encode()
         with self._reading() as store:
@@ -90,27 +91,27 @@ class Replica:
         *,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> list[tuple[str, Any]]:
+    ) -> list[tuple[str, Row]]:
         """Return the rows with start <= key < end, by key. Raises NotRestored."""
         upper = _INDEX if end is None else end.encode()
-        return self._rows(start.encode(), upper, reverse, limit)
+        return self._rows(start.encode(), upper, reverse=reverse, limit=limit)
 
     def prefix(
         self, prefix: str, *, reverse: bool = False, limit: int | None = None
-    ) -> list[tuple[str, Any]]:
+    ) -> list[tuple[str, Row]]:
         """Return the rows whose keys start so, by key. Raises NotRestored."""
         raw = prefix.encode()
-        return self._rows(raw, raw + b"\xff", reverse, limit)
+        return self._rows(raw, raw + b"\xff", reverse=reverse, limit=limit)
 
     def indexed(
         self, prefix: str, *, after: str | None = None, limit: int | None = None
-    ) -> list[tuple[str, Any]]:
+    ) -> list[tuple[str, Row]]:
         """Return (index text, row) where the index text starts so, behind `after`, in order.
 
         Raises NotRestored.
         """
         start = _INDEX + (prefix if after is None else after).encode()
-        found: list[tuple[str, Any]] = []
+        found: list[tuple[str, Row]] = []
         with self._reading() as store:
             for entry, key in store.scan(start, _INDEX + prefix.encode() + b"\xff"):
                 if after is not None and entry == start:
@@ -136,7 +137,7 @@ class Replica:
             raise self._not_restored()
         return int((time.monotonic() - self._current_at) * 1000)
 
-    def on_change(self, callback: Callback, key: str | None = None) -> Callable[[], None]:
+    def on_change(self, callback: Callback[Row], key: str | None = None) -> Callable[[], None]:
         """Call back on the event loop for each record, of one key or of all, once it can be read.
 
         Returns what ends it. Only changes that somebody waits for are decoded.
@@ -193,27 +194,24 @@ class Replica:
 
         Returns the records that somebody waits for, in their order.
         """
-        if self._store is None:
-            raise self._not_restored()
+        store = self._opened()
         changes: dict[bytes, bytes | None] = {}
         positions = dict(reached)
         awaited = []
         for message in messages:
-            partition, offset = message.partition(), message.offset()
-            assert partition is not None and offset is not None  # of a record, not of an error
+            partition, offset = _place(message)
             positions[partition] = max(offset + 1, positions.get(partition, 0))
             if self._file(message, changes):
                 awaited.append(message)
         if changes or any(self._positions.get(p) != at for p, at in positions.items()):
-            self._store.write(changes, positions)
+            store.write(changes, positions)
             self._positions.update(positions)
         return awaited
 
     def tell(self, messages: Sequence[Message]) -> None:
         """Call back whoever waits for these records. The event loop's thread only."""
         for message in messages:
-            raw, value = message.key(), message.value()
-            assert isinstance(raw, bytes)
+            raw, value = message.key() or b"", message.value()
             row = None if value is None else self._decoded(raw, value)
             if row is None and value is not None:
                 continue
@@ -259,8 +257,13 @@ class Replica:
         self._touch_file.touch()
 
     def _load_positions(self, ends: Mapping[int, int]) -> None:
-        assert self._store is not None
-        self._positions = {p: self._store.position(p) or 0 for p in ends}
+        store = self._opened()
+        self._positions = {p: store.position(p) or 0 for p in ends}
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise self._not_restored()
+        return self._store
 
     def _file(self, message: Message, changes: dict[bytes, bytes | None]) -> bool:
         """Add a record to what is written; tell whether somebody waits for it."""
@@ -273,8 +276,7 @@ class Replica:
             logger.warning(
                 "%s: the record at %s/%s has no text as key: left out",
                 self.of.name,
-                message.partition(),
-                message.offset(),
+                *_place(message),
             )
             return False
         raw = key.encode()
@@ -288,16 +290,16 @@ class Replica:
         return None in self._watchers or key in self._watchers
 
     def _rows(
-        self, start: bytes, end: bytes, reverse: bool, limit: int | None
-    ) -> list[tuple[str, Any]]:
+        self, start: bytes, end: bytes, *, reverse: bool, limit: int | None
+    ) -> list[tuple[str, Row]]:
         with self._reading() as store:
             decoded = (
                 (raw.decode(), self._decoded(raw, value))
                 for raw, value in store.scan(start, end, reverse=reverse)
             )
-            return list(islice((pair for pair in decoded if pair[1] is not None), limit))
+            return list(islice(((key, row) for key, row in decoded if row is not None), limit))
 
-    def _decoded(self, key: bytes, value: bytes) -> Any | None:
+    def _decoded(self, key: bytes, value: bytes) -> Row | None:
         try:
             return self.of.decode(value)
         except ValueError as error:
@@ -314,3 +316,8 @@ class Replica:
 
     def _not_restored(self) -> NotRestored:
         return NotRestored(f"the table {self.of.name} is being restored: try again shortly")
+
+
+def _place(message: Message) -> tuple[int, int]:
+    """Return a record's partition and offset; only errors have none."""
+    return message.partition() or 0, message.offset() or 0
