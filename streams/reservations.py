@@ -152,19 +152,18 @@ def _keep(before: Reservation | None, after: Reservation) -> None:
 
 
 def _keep_deadline(before: Reservation | None, after: Reservation) -> None:
-    waited = before is not None and before.status in ("HELD", "PENDING")
-    waits = after.status in ("HELD", "PENDING")
-    if waits == waited or after.deadline_at is None:
+    """One row while the reservation waits to be paid; its deadline never moves."""
+    waited = None if before is None else before.deadline_at
+    if waited == after.deadline_at:
         return
-    key = _deadline_key(after.deadline_at, after.reservation_id)
-    if waits:
-        deadlines[key] = Deadline(
+    if waited is not None:
+        deadlines.pop(_deadline_key(waited, after.reservation_id), None)
+    if after.deadline_at is not None:
+        deadlines[_deadline_key(after.deadline_at, after.reservation_id)] = Deadline(
             reservation_id=after.reservation_id,
             resort_id=after.resort_id,
             deadline_at=after.deadline_at,
         )
-    else:
-        deadlines.pop(key, None)
 
 
 def _deadline_key(deadline_at: int, reservation_id: str) -> str:
