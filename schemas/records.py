@@ -35,7 +35,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A value of a topic or a table; immutable, made by keyword."""
 
 
-class RoomType(Record):
+class RoomType(Record, frozen=True, kw_only=True):
     """One type of room of a resort."""
 
     room_type: str
@@ -44,7 +44,7 @@ class RoomType(Record):
     price: int
 
 
-class Change(Record):
+class Change(Record, frozen=True, kw_only=True):
     """One event of the reservation's history."""
 
     version: int
@@ -52,7 +52,7 @@ class Change(Record):
     at: int
 
 
-class PaymentStep(Record):
+class PaymentStep(Record, frozen=True, kw_only=True):
     """One charge or refund."""
 
     step: str
@@ -68,7 +68,7 @@ class PaymentStep(Record):
     answered_at: int | None = None
 
 
-class Resort(Record):
+class Resort(Record, frozen=True, kw_only=True):
     """A resort as the catalogue sells it."""
 
     resort_id: str
@@ -80,7 +80,7 @@ class Resort(Record):
     room_types: list[RoomType]
 
 
-class Reserve(Record):
+class Reserve(Record, frozen=True, kw_only=True):
     """Command: hold rooms and, when a payment type is given, charge for them."""
 
     reservation_id: str
@@ -101,7 +101,7 @@ class Reserve(Record):
     requested_at: int
 
 
-class Pay(Record):
+class Pay(Record, frozen=True, kw_only=True):
     """Command: charge a held reservation."""
 
     reservation_id: str
@@ -110,7 +110,7 @@ class Pay(Record):
     requested_at: int
 
 
-class Cancel(Record):
+class Cancel(Record, frozen=True, kw_only=True):
     """Command: cancel a reservation, before its check-in day once it is confirmed."""
 
     reservation_id: str
@@ -118,7 +118,7 @@ class Cancel(Record):
     requested_at: int
 
 
-class Amend(Record):
+class Amend(Record, frozen=True, kw_only=True):
     """Command: change what a reservation says, not what it holds; null leaves a field as it is."""
 
     reservation_id: str
@@ -129,7 +129,7 @@ class Amend(Record):
     requested_at: int
 
 
-class Expire(Record):
+class Expire(Record, frozen=True, kw_only=True):
     """Command of the deadline timer: give up a reservation that was not paid in time."""
 
     reservation_id: str
@@ -137,7 +137,7 @@ class Expire(Record):
     deadline_at: int
 
 
-class Charge(Record):
+class Charge(Record, frozen=True, kw_only=True):
     """Request to the payments app: take a payment."""
 
     reservation_id: str
@@ -150,7 +150,7 @@ class Charge(Record):
     requested_at: int
 
 
-class Refund(Record):
+class Refund(Record, frozen=True, kw_only=True):
     """Request to the payments app: give a payment back."""
 
     reservation_id: str
@@ -162,7 +162,7 @@ class Refund(Record):
     requested_at: int
 
 
-class PaymentOutcome(Record):
+class PaymentOutcome(Record, frozen=True, kw_only=True):
     """What the gateway said of one step."""
 
     reservation_id: str
@@ -178,7 +178,7 @@ class PaymentOutcome(Record):
     at: int
 
 
-class Approved(Record):
+class Approved(Record, frozen=True, kw_only=True):
     """Payment result: the money was taken."""
 
     reservation_id: str
@@ -189,7 +189,7 @@ class Approved(Record):
     at: int
 
 
-class Declined(Record):
+class Declined(Record, frozen=True, kw_only=True):
     """Payment result: the gateway refused it."""
 
     reservation_id: str
@@ -198,7 +198,7 @@ class Declined(Record):
     at: int
 
 
-class Unavailable(Record):
+class Unavailable(Record, frozen=True, kw_only=True):
     """Payment result: the charge was never sent; nothing was taken."""
 
     reservation_id: str
@@ -208,7 +208,7 @@ class Unavailable(Record):
     at: int
 
 
-class Refunded(Record):
+class Refunded(Record, frozen=True, kw_only=True):
     """Payment result: the money went back."""
 
     reservation_id: str
@@ -219,7 +219,7 @@ class Refunded(Record):
     at: int
 
 
-class RefundFailed(Record):
+class RefundFailed(Record, frozen=True, kw_only=True):
     """Payment result: the gateway will not give it back; an operator has to."""
 
     reservation_id: str
@@ -229,7 +229,7 @@ class RefundFailed(Record):
     at: int
 
 
-class ReservationEvent(Record):
+class ReservationEvent(Record, frozen=True, kw_only=True):
     """What happened to a reservation, with all its public fields as they are afterwards."""
 
     type: EventType
@@ -268,7 +268,7 @@ class ReservationEvent(Record):
     amount_currency: str | None = None
 
 
-class Reservation(Record):
+class Reservation(Record, frozen=True, kw_only=True):
     """Table row: a reservation as its decisions left it."""
 
     reservation_id: str
@@ -300,7 +300,7 @@ class Reservation(Record):
     created_at: int
 
 
-class MyPage(Record):
+class MyPage(Record, frozen=True, kw_only=True):
     """Table row: what a customer sees of one reservation, with its history."""
 
     reservation_id: str
@@ -330,14 +330,14 @@ class MyPage(Record):
     history: list[Change]
 
 
-class Availability(Record):
+class Availability(Record, frozen=True, kw_only=True):
     """Table row: rooms of one type taken in one night."""
 
     held: int
     confirmed: int
 
 
-class Ticket(Record):
+class Ticket(Record, frozen=True, kw_only=True):
     """Table row: an issued ticket."""
 
     ticket: str
@@ -361,13 +361,13 @@ class Ticket(Record):
     at: int
 
 
-class Decisions(Record):
+class Decisions(Record, frozen=True, kw_only=True):
     """Table row: decisions made for one resort."""
 
     last: int
 
 
-class Deadline(Record):
+class Deadline(Record, frozen=True, kw_only=True):
     """Table row: a reservation that expires unless it is paid."""
 
     reservation_id: str
@@ -375,7 +375,7 @@ class Deadline(Record):
     deadline_at: int
 
 
-class Intent(Record):
+class Intent(Record, frozen=True, kw_only=True):
     """Table row: a step that the gateway has not answered yet."""
 
     reservation_id: str
@@ -391,7 +391,7 @@ class Intent(Record):
     requested_at: int
 
 
-class Payment(Record):
+class Payment(Record, frozen=True, kw_only=True):
     """Table row: every charge and refund of one reservation."""
 
     reservation_id: str

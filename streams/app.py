@@ -17,9 +17,15 @@ class Avro(FaustCodec):
 
     def __init__(self, *records: type[Record]) -> None:
         super().__init__()
-        codec = Codec(*records)
-        self.dumps = codec.encode
-        self.loads = codec.decode
+        self._codec = Codec(*records)
+
+    def dumps(self, obj: Any) -> bytes:
+        """Encode a record."""
+        return self._codec.encode(obj)
+
+    def loads(self, s: bytes) -> Any:
+        """Decode a record. Raises CodecError."""
+        return self._codec.decode(s)
 
 
 def create_app(name: str) -> faust.App:
@@ -36,7 +42,7 @@ def create_app(name: str) -> faust.App:
         web_enabled=False,
     )
 
-    def configure(app: faust.App, conf: Any, **_: Any) -> None:
+    def configure(_app: Any, conf: Any, **_: Any) -> None:
         bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
         servers = [
             f"rdkafka://{server}?dead-letters={DEAD_LETTERS.name}"
@@ -46,7 +52,8 @@ def create_app(name: str) -> faust.App:
         if "F_DATADIR" not in os.environ:
             conf.datadir = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
 
-    app.on_configured.connect(configure, weak=False)  # held weakly otherwise
+    # weak by default; mode types a handler's arguments more narrowly than it calls it
+    app.on_configured.connect(configure, weak=False)  # type: ignore[arg-type]
     return app
 
 

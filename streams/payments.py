@@ -71,8 +71,9 @@ class Calls(Service):
         gateway = await self.add_async_context(Gateway(url))
         self.caller = Caller(gateway, _deliver, _now)
         intents.on_commit(self._on_commit)
-        app.on_partitions_assigned.connect(self._on_assigned)
-        app.on_partitions_revoked.connect(self._on_revoked)
+        # mode types a handler's arguments more narrowly than it calls it
+        app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]
+        app.on_partitions_revoked.connect(self._on_revoked)  # type: ignore[arg-type]
         self._take_up()
 
     async def on_stop(self) -> None:
@@ -93,10 +94,10 @@ class Calls(Service):
         else:
             self.caller.submit(intent, partition, inquire=False)
 
-    async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
+    async def _on_assigned(self, _app: Any, _assigned: Any, **_: Any) -> None:
         self._take_up()
 
-    async def _on_revoked(self, app: Any, revoked: Any, **_: Any) -> None:
+    async def _on_revoked(self, _app: Any, revoked: Any, **_: Any) -> None:
         assert self.caller is not None
         self.caller.drop({tp.partition for tp in revoked})
 

@@ -91,7 +91,7 @@ _expired: dict[str, int] = {}
 """Deadline rows for which an Expire is under way, and when it was sent (ms)."""
 
 
-@app.timer(EXPIRY_S)
+@app.timer(EXPIRY_S)  # type: ignore[untyped-decorator]  # Faust leaves it untyped
 async def expire() -> None:
     """Send an Expire for each deadline that has passed.
 
@@ -127,10 +127,8 @@ def _decisions_of(resort_id: str) -> int:
 
 def _rooms_free(resort: Resort | None, reserve: Reserve) -> int:
     """Rooms of the wanted type that are free in every night of the stay."""
-    capacity = next(
-        (r.capacity for r in resort.room_types if r.room_type == reserve.room_type) if resort else (),
-        0,
-    )
+    offered = () if resort is None else resort.room_types
+    capacity = sum(room.capacity for room in offered if room.room_type == reserve.room_type)
     rows: list[Availability | None] = [availability.get(key) for key in _nights(reserve)]
     return capacity - max((row.held + row.confirmed for row in rows if row is not None), default=0)
 
