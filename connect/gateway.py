@@ -240,4 +240,4 @@ def _names(step: str, body: bytes) -> bool:
 
 
 def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

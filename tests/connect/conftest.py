@@ -11,6 +11,7 @@ from connect.sandbox.bank import Bank
 from connect.sandbox.faults import FaultPlan, Faults
 from connect.sandbox.ledger import LedgerFile
 from connect.sandbox.routes import create_app
+from tests.connect.scripted import World
 
 Client = TestClient[web.Request, web.Application]
 AT = 1_700_000_000_000
@@ -38,3 +39,11 @@ async def sandbox(bank: Bank, plan: FaultPlan) -> AsyncIterator[Client]:
     await server.start_server(auto_decompress=False)
     async with TestClient(server) as client:
         yield client
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A caller, its scripted gateway and its time."""
+    made = World()
+    yield made
+    await made.caller.close()
