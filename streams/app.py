@@ -33,27 +33,21 @@ def create_app(name: str) -> faust.App:
 
     `faust --datadir` wins over HIRESORT_STATE. Topics are the catalogue's: the app creates none.
     """
+    bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
+    state = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
     app = faust.App(
         name,
-        broker="rdkafka://",
+        broker=";".join(
+            f"rdkafka://{server}?dead-letters={DEAD_LETTERS.name}"
+            for server in bootstrap.split(",")
+        ),
+        datadir=os.environ.get("F_DATADIR", state),  # where the command line leaves --datadir
         topic_partitions=PARTITIONS,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        web_enabled=False,
     )
-
-    def configure(_app: Any, conf: Any, **_: Any) -> None:
-        bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
-        servers = [
-            f"rdkafka://{server}?dead-letters={DEAD_LETTERS.name}"
-            for server in bootstrap.split(",")
-        ]
-        conf.broker = ";".join(servers)
-        if "F_DATADIR" not in os.environ:
-            conf.datadir = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
-
-    # weak by default; mode types a handler's arguments more narrowly than it calls it
-    app.on_configured.connect(configure, weak=False)  # type: ignore[arg-type]
+    # Faust's own web server would listen on every interface; queries are the API's business.
+    app.boot_strategy.enable_web = False
     return app
 
 

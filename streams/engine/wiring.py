@@ -1,7 +1,9 @@
 """How an application gets the engine: by its broker's scheme, through Faust's entry points."""
 
+from pathlib import Path
 from typing import Any
 
+import click
 from faust.fixups.base import Fixup as FaustFixup
 
 SCHEME = "rdkafka"
@@ -27,6 +29,17 @@ class Fixup(FaustFixup):
     def enabled(self) -> bool:
         """Always; it looks at the broker once the application is configured."""
         return True
+
+    def on_worker_init(self) -> None:
+        """Make the data directory, with its parents: Faust makes only the last of them."""
+        folder = Path(self.app.conf.datadir)
+        if self.app.conf.broker[0].scheme == SCHEME:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise click.UsageError(
+                    f"state directory {folder}: {exc.strerror}: choose another with --datadir"
+                ) from exc
 
     def _on_configured(self, app: Any, conf: Any, **_: Any) -> None:
         if conf.broker[0].scheme == SCHEME:
