@@ -1,72 +1,16 @@
 """`python -m connect.sandbox`: starts with one line, survives a kill, refuses with one line."""
 
-import http.client
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.connect.sandbox_process import call, command, log_of, running
+
 CHARGE = {"reservation_id": "r", "amount": 500, "currency": "KRW", "payment_type": "card"}
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
-
-
-def command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "connect.sandbox", *options]
-
-
-def log_of(ledger: Path) -> Path:
-    return ledger.with_suffix(".log")
-
-
-@contextmanager
-def running(ledger: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    port = free_port()
-    with log_of(ledger).open("wb") as log:
-        process = subprocess.Popen(
-            command("--port", str(port), "--ledger", str(ledger), *options), stderr=log
-        )
-    try:
-        wait_until_healthy(process, port)
-        yield process, port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until_healthy(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the sandbox ended at its start"
-        with suppress(ConnectionRefusedError):
-            assert call(port, "GET", "/healthz")[0] == 200
-            return
-        time.sleep(0.02)  # between two looks, up to the deadline
-    raise AssertionError("the sandbox did not answer in 20 s")
-
-
-def call(port: int, method: str, path: str, body: object = None, key: str = "") -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-    connection.request(method, path, json.dumps(body) if body else None, headers)
-    answer = connection.getresponse()
-    result = answer.status, json.loads(answer.read())
-    connection.close()
-    return result
 
 
 def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
