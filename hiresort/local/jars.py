@@ -8,7 +8,6 @@ put together beside its place and renamed, under a lock that other processes wai
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
+from hiresort.local.locks import exclusive
 
 VERSION = "4.3.1"
 ENDPOINTS = (
@@ -87,7 +88,7 @@ def fetch(
     if place.is_dir():
         return place
     try:
-        with _locked(cache / f"{place.name}.lock"):
+        with exclusive(cache / f"{place.name}.lock"):
             if not place.is_dir():
                 _fetch_into(place, jars, progress or _untold, repository)
     except OSError as error:
@@ -96,14 +97,6 @@ def fetch(
             "they are fetched once, with a connection to Maven Central, and kept there"
         ) from error
     return place
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _untold(_here: int, _needed: int) -> None:

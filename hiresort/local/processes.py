@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hiresort.local.deadlines import until
+from hiresort.deadlines import until
 
 LAST_LINES = 8
 

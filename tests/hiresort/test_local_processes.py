@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hiresort.local import processes
-from hiresort.local.deadlines import until
+from hiresort.deadlines import until
 
 WAIT_S = 10.0
 STUBBORN = (

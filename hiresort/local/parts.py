@@ -1,0 +1,95 @@
+"""The parts of a local run: how each is started, where it listens, and when it is ready."""
+
+import http.client
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from confluent_kafka.admin import AdminClient
+
+from hiresort import groups
+from hiresort.kafka_clients import admin, answers
+from topics.catalog import PAYMENTS_APP, RESERVATIONS_APP, TOPICS
+
+LOOK_S = 1.0
+
+PORTS = {"kafka": 9092, "sandbox": 8090, "api": 8088}
+"""Where they listen unless somebody else does."""
+
+STARTED_AFTER_KAFKA = ("sandbox", "reservations", "payments", "api")
+
+STOPPED = (("api", "payments", "reservations"), ("sandbox",), ("kafka",))
+"""Together, one after the other: nobody loses what he still needs to end well."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a local run is: its folder, and the port of each part that listens."""
+
+    folder: Path
+    ports: dict[str, int]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Return the environment that leads to this run."""
+        return {
+            "HIRESORT_BOOTSTRAP": f"127.0.0.1:{self.ports['kafka']}",
+            "HIRESORT_GATEWAY": f"http://127.0.0.1:{self.ports['sandbox']}",
+            "HIRESORT_API": f"http://127.0.0.1:{self.ports['api']}",
+            "HIRESORT_STATE": str(self.folder / "state"),
+        }
+
+    def log(self, name: str) -> Path:
+        """Return the file that a part's output is appended to."""
+        return self.folder / "log" / f"{name}.log"
+
+    def command(self, name: str) -> list[str]:
+        """Return the command line of a part other than Kafka."""
+        worker = ("worker", "-l", "info")
+        arguments = {
+            "sandbox": (
+                *("-m", "connect.sandbox", "--port", str(self.ports["sandbox"])),
+                *("--ledger", str(self.folder / "sandbox.ledger")),
+            ),
+            "reservations": ("-m", "faust", "-A", "streams.reservations", *worker),
+            "payments": ("-m", "faust", "-A", "streams.payments", *worker),
+            "api": ("-m", "api", "--port", str(self.ports["api"])),
+        }
+        return [sys.executable, *arguments[name]]
+
+    def readiness(self) -> dict[str, Callable[[], bool]]:
+        """Return, in the order of their start, what asks each part whether it is ready now."""
+        client = admin(self.addresses["HIRESORT_BOOTSTRAP"])
+        return {
+            "kafka": lambda: answers(client, LOOK_S),
+            "sandbox": lambda: _says_ok(self.addresses["HIRESORT_GATEWAY"] + "/healthz"),
+            "reservations": lambda: _reads_all(client, RESERVATIONS_APP),
+            "payments": lambda: _reads_all(client, PAYMENTS_APP),
+            "api": lambda: _says_ok(self.addresses["HIRESORT_API"] + "/readyz"),
+        }
+
+
+def _says_ok(url: str) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=LOOK_S)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _reads_all(client: AdminClient, app: str) -> bool:
+    """Say whether an app's workers have shared out every partition of what it reads."""
+    wanted = {
+        (topic.name, partition)
+        for topic in TOPICS
+        if app in topic.readers and not topic.compacted
+        for partition in range(topic.partitions)
+    }
+    assigned = groups.assigned(client, app)
+    return assigned is not None and wanted <= assigned
