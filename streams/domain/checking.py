@@ -15,9 +15,17 @@ from schemas.records import (
 )
 from streams.domain.errors import InvalidCommand
 from streams.domain.identity import reservation_id
-from streams.domain.stay import check_stay
+from streams.domain.stay import MAX_NIGHTS, check_stay
 
-MAX_NIGHTS = 365
+__all__ = [
+    "MAX_AMOUNT",
+    "MAX_NIGHTS",
+    "MAX_PERSONS",
+    "MAX_ROOMS",
+    "check_message",
+    "check_reserve",
+]
+
 MAX_ROOMS = 1_000
 MAX_PERSONS = 10_000
 MAX_AMOUNT = 2**63 - 1
@@ -34,7 +42,6 @@ def check_reserve(message: Reserve) -> None:
         raise InvalidCommand(
             "reservation_id", f"has to be {derived!r} for this resort, customer and key"
         )
-    _between("nights", message.nights, MAX_NIGHTS)
     check_stay(message.check_in, message.nights)
     _between("rooms", message.rooms, MAX_ROOMS)
     _between("persons", message.persons, MAX_PERSONS)

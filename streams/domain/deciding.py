@@ -25,7 +25,7 @@ from schemas.records import (
 from streams.domain.checking import check_message, check_reserve
 from streams.domain.errors import UnknownReservation
 from streams.domain.reserving import day_of, open_reservation
-from streams.domain.telling import Cause, Change, charge, room_type_of, tell, ticket_number
+from streams.domain.telling import Cause, Changes, charge, room_type_of, tell, ticket_number
 
 
 def decide(
@@ -72,7 +72,7 @@ _Later = Pay | Cancel | Amend | Expire | Approved | Declined | Unavailable | Ref
 
 def _changes(  # noqa: C901, PLR0911, PLR0912 - a case for each row of the table
     reservation: Reservation, message: _Later, cause: Cause, decision: int
-) -> list[Change]:
+) -> list[Changes]:
     status = reservation.status
     unpaid = status in ("HELD", "PENDING")
     match message:
@@ -102,7 +102,7 @@ def _changes(  # noqa: C901, PLR0911, PLR0912 - a case for each row of the table
         case Refunded() if message.payment_id in reservation.refunding:
             return [_refunded(reservation, message)]
         case RefundFailed() if message.payment_id in reservation.refunding:
-            return [Change(type="RefundFailed", refund="FAILED", refund_of=message.payment_id)]
+            return [Changes(type="RefundFailed", refund="FAILED", refund_of=message.payment_id)]
         case Pay() | Cancel() | Expire() | Amend() | Declined() | Unavailable():
             return []
         case Refunded() | RefundFailed():
@@ -115,19 +115,19 @@ def _is_over(reservation: Reservation, cause: Cause) -> bool:
     return reservation.deadline_at is not None and cause.at >= reservation.deadline_at
 
 
-def _cancelled(status: Literal["CANCELLED", "EXPIRED"], reason: str) -> Change:
-    return Change(type="ReservationCancelled", status=status, reason=reason, deadline_at=None)
+def _cancelled(status: Literal["CANCELLED", "EXPIRED"], reason: str) -> Changes:
+    return Changes(type="ReservationCancelled", status=status, reason=reason, deadline_at=None)
 
 
-def _rejected(reason: str) -> Change:
-    return Change(type="ReservationRejected", status="REJECTED", reason=reason, deadline_at=None)
+def _rejected(reason: str) -> Changes:
+    return Changes(type="ReservationRejected", status="REJECTED", reason=reason, deadline_at=None)
 
 
-def _cancel_confirmed(reservation: Reservation, message: Cancel) -> list[Change]:
+def _cancel_confirmed(reservation: Reservation, message: Cancel) -> list[Changes]:
     if day_of(message.requested_at) >= reservation.check_in.toordinal():
         if message.requested_at == reservation.refused_at:
             return []
-        return [Change(type="CancelRefused", reason="CHECK_IN_REACHED")]
+        return [Changes(type="CancelRefused", reason="CHECK_IN_REACHED")]
     changes = [_cancelled("CANCELLED", "CUSTOMER")]
     if reservation.payment_id is not None:
         paid = reservation.payment_id, reservation.price, reservation.currency
@@ -135,21 +135,21 @@ def _cancel_confirmed(reservation: Reservation, message: Cancel) -> list[Change]
     return changes
 
 
-def _amend(reservation: Reservation, message: Amend) -> list[Change]:
+def _amend(reservation: Reservation, message: Amend) -> list[Changes]:
     needs = reservation.needs if message.needs is None else message.needs
     phone = reservation.phone if message.phone is None else message.phone
     email = reservation.email if message.email is None else message.email
     if (needs, phone, email) == (reservation.needs, reservation.phone, reservation.email):
         return []
-    return [Change(type="Amended", needs=needs, phone=phone, email=email)]
+    return [Changes(type="Amended", needs=needs, phone=phone, email=email)]
 
 
-def _settle(reservation: Reservation, message: Approved, decision: int) -> list[Change]:
+def _settle(reservation: Reservation, message: Approved, decision: int) -> list[Changes]:
     captured = message.payment_id, message.amount, message.currency
     if (message.amount, message.currency) != (reservation.price, reservation.currency):
         return [_rejected("AMOUNT_MISMATCH"), _refund(reservation, *captured)]
     return [
-        Change(
+        Changes(
             type="TicketIssued",
             status="CONFIRMED",
             deadline_at=None,
@@ -161,9 +161,9 @@ def _settle(reservation: Reservation, message: Approved, decision: int) -> list[
     ]
 
 
-def _refund(reservation: Reservation, payment_id: str, amount: int, currency: str) -> Change:
+def _refund(reservation: Reservation, payment_id: str, amount: int, currency: str) -> Changes:
     """Ask for the refund of a payment, in the currency that it was taken in."""
-    return Change(
+    return Changes(
         type="RefundRequested",
         refund=_once_failed(reservation, "PENDING"),
         refund_of=payment_id,
@@ -172,9 +172,9 @@ def _refund(reservation: Reservation, payment_id: str, amount: int, currency: st
     )
 
 
-def _refunded(reservation: Reservation, message: Refunded) -> Change:
+def _refunded(reservation: Reservation, message: Refunded) -> Changes:
     outstanding = len(reservation.refunding) > 1
-    return Change(
+    return Changes(
         type="Refunded",
         refund=_once_failed(reservation, "PENDING" if outstanding else "DONE"),
         refund_of=message.payment_id,

@@ -6,7 +6,7 @@ from streams.domain.errors import InvalidCommand
 from streams.domain.identity import fingerprint
 from streams.domain.telling import (
     Cause,
-    Change,
+    Changes,
     charge,
     follow,
     room_type_of,
@@ -72,7 +72,7 @@ def open_reservation(
         return follow(first, [charge(price, first.currency)])
     if reason is None and price == 0:
         ticket = ticket_number(message.resort_id, decision)
-        return follow(first, [Change(type="TicketIssued", status="CONFIRMED", ticket=ticket)])
+        return follow(first, [Changes(type="TicketIssued", status="CONFIRMED", ticket=ticket)])
     return [first]
 
 

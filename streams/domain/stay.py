@@ -5,14 +5,15 @@ from datetime import date
 from schemas.records import Reservation
 from streams.domain.errors import InvalidCommand
 
+MAX_NIGHTS = 365
 _LAST_DAY = date.max.toordinal()
 _HOLDS = ("HELD", "PENDING")
 
 
 def check_stay(check_in: date, nights: int) -> None:
-    """Raise InvalidCommand if there is no night, or the day of leaving is after 9999-12-31."""
-    if nights < 1 or check_in.toordinal() + nights > _LAST_DAY:
-        raise InvalidCommand("nights", f"have to be at least 1 and end by {date.max}")
+    """Raise InvalidCommand unless it has 1 to 365 nights and the day of leaving is a date."""
+    if not 1 <= nights <= MAX_NIGHTS or check_in.toordinal() + nights > _LAST_DAY:
+        raise InvalidCommand("nights", f"have to be from 1 to {MAX_NIGHTS} and end by {date.max}")
 
 
 def nights_of(check_in: date, nights: int) -> list[date]:

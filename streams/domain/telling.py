@@ -26,7 +26,7 @@ class Cause:
     at: int
 
 
-class Change(TypedDict, total=False):
+class Changes(TypedDict, total=False):
     """What one event changes; a field that it does not name stays as it was."""
 
     type: EventType
@@ -46,9 +46,11 @@ class Change(TypedDict, total=False):
     refund_of: str
 
 
-def charge(price: int, currency: str) -> Change:
+def charge(price: int, currency: str) -> Changes:
     """Ask for the price of the stay."""
-    return Change(type="PaymentRequested", status="PENDING", amount=price, amount_currency=currency)
+    return Changes(
+        type="PaymentRequested", status="PENDING", amount=price, amount_currency=currency
+    )
 
 
 def ticket_number(resort_id: str, decision: int) -> str:
@@ -67,7 +69,7 @@ def room_type_of(resort: Resort | None, room_type: str) -> RoomType | None:
 
 def tell(
     reservation: Reservation,
-    changes: list[Change],
+    changes: list[Changes],
     *,
     cause: Cause,
     decision: int,
@@ -111,7 +113,7 @@ def tell(
     return follow(now, changes)[1:]
 
 
-def follow(event: ReservationEvent, changes: list[Change]) -> list[ReservationEvent]:
+def follow(event: ReservationEvent, changes: list[Changes]) -> list[ReservationEvent]:
     """Go on from an event, itself the first of the list; each change raises the version by one."""
     events = [event]
     for change in changes:

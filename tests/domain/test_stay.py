@@ -51,8 +51,8 @@ def test_a_stay_that_ends_after_the_calendar_is_refused(check_in: date, nights: 
             count(check_in, nights)
 
 
-@pytest.mark.parametrize("nights", [0, -1])
-def test_a_stay_has_at_least_one_night(nights: int) -> None:
+@pytest.mark.parametrize("nights", [0, -1, 366, 2**31 - 1])
+def test_a_stay_has_from_one_night_to_a_year_of_them(nights: int) -> None:
     with pytest.raises(InvalidCommand, match="nights"):
         nights_of(date(2026, 7, 1), nights)
 
