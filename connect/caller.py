@@ -246,8 +246,9 @@ class Caller:
         if held.attempts & (held.attempts - 1) == 0:
             # Attempts 1, 2, 4, 8, ...: a long outage with many steps must not fill the log.
             log.warning(
-                "%s: attempt %d failed, the next in %d ms: %s",
+                "%s: %s failed, attempt %d, the next in %d ms: %s",
                 held.intent.step,
+                "delivery of the outcome" if held.outcome else "call of the gateway",
                 held.attempts,
                 wait_ms,
                 error.reason if isinstance(error, GatewayError) else repr(error),
@@ -266,11 +267,13 @@ class Caller:
             answer = await self._gateway.inquire(intent.step)
             if answer:
                 return self._said(intent, answer, "INQUIRY")
-            if self._is_late(intent) and self._clock() - held.doubt_since < self._pace.sure_ms:
+        # One look at the clock decides both: a charge is sent, or judged as one that never was.
+        now, before = self._clock(), held.doubt_since
+        if intent.not_after is not None and now >= intent.not_after:
+            if before is not None and now - before < self._pace.sure_ms:
                 raise Unknown(intent.step, "never seen, but it may still be on its way")
-        if self._is_late(intent):
             return self._unavailable(intent)
-        before, held.doubt_since = held.doubt_since, self._clock()
+        held.doubt_since = now
         try:
             answer = await held.send()
         except Unsent:
@@ -280,9 +283,6 @@ class Caller:
             held.doubt_since = self._clock()
             raise
         return self._said(intent, answer, "ANSWER")
-
-    def _is_late(self, intent: Intent) -> bool:
-        return intent.not_after is not None and self._clock() >= intent.not_after
 
     def _said(self, intent: Intent, answer: Answer, source: OutcomeSource) -> PaymentOutcome:
         """The outcome that an answer means.

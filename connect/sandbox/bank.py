@@ -15,6 +15,13 @@ import msgspec
 from connect.sandbox.bodies import ChargeBody, RefundBody
 from connect.sandbox.ledger import Answer, Entry, LedgerFile, Line
 
+_ENTRY_KINDS: dict[str, Literal["CAPTURE", "REFUND", "DECLINE"] | None] = {
+    "APPROVED": "CAPTURE",
+    "DECLINED": "DECLINE",
+    "REFUNDED": "REFUND",
+    "REFUND_FAILED": None,
+}
+
 
 class KeyReused(ValueError):
     """The step has been answered, for another request."""
@@ -171,14 +178,6 @@ class Bank:
             payment.left -= entry.amount
             totals.refunded += entry.amount
         self.entries.append(entry)
-
-
-_ENTRY_KINDS: dict[str, Literal["CAPTURE", "REFUND", "DECLINE"] | None] = {
-    "APPROVED": "CAPTURE",
-    "DECLINED": "DECLINE",
-    "REFUNDED": "REFUND",
-    "REFUND_FAILED": None,
-}
 
 
 def _why_not(payment: Captured | None, body: RefundBody) -> str | None:
