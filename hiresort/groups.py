@@ -1,7 +1,18 @@
-"""What Kafka knows of a consumer group: who is in it, what they read, and how far."""
+"""What Kafka knows of a consumer group: who is in it, what they read, and how far.
+
+`python -m hiresort.groups APP` ends with 0 when the workers of an app have shared out all that it
+reads, else with 1: a container's health.
+"""
+
+import os
+import sys
 
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import AdminClient
+
+from hiresort.addresses import DEFAULTS
+from hiresort.kafka_clients import admin
+from topics.catalog import TOPICS
 
 ANSWER_S = 5.0
 
@@ -32,3 +43,20 @@ def committed(client: AdminClient, group: str) -> dict[Partition, int]:
     except KafkaException:
         return {}
     return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
+
+
+def reads_all(client: AdminClient, app: str) -> bool:
+    """Say whether an app's workers have shared out every partition of what it reads."""
+    wanted = {
+        (topic.name, partition)
+        for topic in TOPICS
+        if app in topic.readers and not topic.compacted
+        for partition in range(topic.partitions)
+    }
+    found = assigned(client, app)
+    return found is not None and wanted <= found
+
+
+if __name__ == "__main__":
+    name = "HIRESORT_BOOTSTRAP"
+    sys.exit(0 if reads_all(admin(os.environ.get(name, DEFAULTS[name])), sys.argv[1]) else 1)

@@ -9,7 +9,10 @@ import click
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from hiresort.deadlines import until
+
 ANSWER_S = 5.0
+CREATED_S = 2.0
 
 Settings = dict[str, str | int | float | bool]
 
@@ -51,19 +54,25 @@ def partitions_of(
     client: AdminClient | Consumer | Producer, topic: str, bootstrap: str
 ) -> list[int]:
     """Return a topic's partitions. Raises KafkaUnreachable, also when there is no such topic."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        told = client.list_topics(topic, timeout=ANSWER_S).topics[topic]
+        found.extend(sorted(told.partitions))
+        return bool(found)
+
     try:
-        found = client.list_topics(topic, timeout=ANSWER_S).topics[topic]
+        # A broker may hear of a topic a moment after its creation was confirmed.
+        if until(is_there, CREATED_S):
+            return found
     except KafkaException as error:
         raise KafkaUnreachable(
             f"no Kafka answers at {bootstrap}: start it with `hiresort up`, "
             "or say where it is with --bootstrap"
         ) from error
-    if found.error is not None:
-        raise KafkaUnreachable(
-            f"Kafka at {bootstrap} has no topic {topic} ({found.error.str()}): "
-            "create the topics with `hiresort topics apply`"
-        )
-    return sorted(found.partitions)
+    raise KafkaUnreachable(
+        f"Kafka at {bootstrap} has no topic {topic}: create the topics with `hiresort topics apply`"
+    )
 
 
 def transactional_producer(bootstrap: str) -> Producer:

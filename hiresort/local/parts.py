@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from confluent_kafka.admin import AdminClient
-
 from hiresort import groups
 from hiresort.kafka_clients import admin, answers
-from topics.catalog import PAYMENTS_APP, RESERVATIONS_APP, TOPICS
+from topics.catalog import PAYMENTS_APP, RESERVATIONS_APP
 
 LOOK_S = 1.0
 
@@ -65,8 +63,8 @@ class Site:
         return {
             "kafka": lambda: answers(client, LOOK_S),
             "sandbox": lambda: _says_ok(self.addresses["HIRESORT_GATEWAY"] + "/healthz"),
-            "reservations": lambda: _reads_all(client, RESERVATIONS_APP),
-            "payments": lambda: _reads_all(client, PAYMENTS_APP),
+            "reservations": lambda: groups.reads_all(client, RESERVATIONS_APP),
+            "payments": lambda: groups.reads_all(client, PAYMENTS_APP),
             "api": lambda: _says_ok(self.addresses["HIRESORT_API"] + "/readyz"),
         }
 
@@ -81,15 +79,3 @@ def _says_ok(url: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _reads_all(client: AdminClient, app: str) -> bool:
-    """Say whether an app's workers have shared out every partition of what it reads."""
-    wanted = {
-        (topic.name, partition)
-        for topic in TOPICS
-        if app in topic.readers and not topic.compacted
-        for partition in range(topic.partitions)
-    }
-    assigned = groups.assigned(client, app)
-    return assigned is not None and wanted <= assigned

@@ -123,6 +123,4 @@ def test_a_load_does_not_wait_for_workers_that_do_not_run(bootstrap: str) -> Non
 def test_a_kafka_that_is_not_there_is_told_with_what_to_do() -> None:
     nowhere = f"{ports.LOOPBACK}:{ports.free_port()}"
     with pytest.raises(KafkaUnreachable, match="`hiresort up`"):
-        catalogue.load(nowhere, catalogue.read())
-    with pytest.raises(KafkaUnreachable, match="`hiresort up`"):
         catalogue.on_sale(nowhere)
