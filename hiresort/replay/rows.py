@@ -65,6 +65,7 @@ UNREADABLE = "unreadable"
 # What a command may carry; a row beyond it is a typing error, not a stay.
 MOST_NIGHTS = 365
 MOST_PERSONS = 10_000
+FIRST_DAY = date(1970, 1, 1)
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _RATE = re.compile(r"(-?)([0-9]{1,9})(\.[0-9]{1,2})?")
@@ -215,11 +216,14 @@ def _read(line: int, texts: Mapping[str, str]) -> Row:
     if nights > MOST_NIGHTS or persons > MOST_PERSONS:
         raise ValueError("too many nights or persons")
     check_in + timedelta(nights)  # the day of leaving has to be a date too
+    made_on = check_in - timedelta(_whole(texts["lead_time"]))
+    if made_on < FIRST_DAY:
+        raise ValueError("made before instants begin")
     if not _ROOM_TYPE.fullmatch(texts["reserved_room_type"]):
         raise ValueError("no room type")
     return Row(
         line=line,
-        made_on=check_in - timedelta(_whole(texts["lead_time"])),
+        made_on=made_on,
         check_in=check_in,
         nights=nights,
         persons=persons,

@@ -99,6 +99,7 @@ def test_a_compressed_file_is_told_by_its_content(tmp_path: Path) -> None:
         ({"arrival_date_month": "Mar"}, "unreadable"),
         ({"arrival_date_month": "February", "arrival_date_day_of_month": "30"}, "unreadable"),
         ({"arrival_date_year": "0"}, "unreadable"),
+        ({"arrival_date_year": "1969"}, "unreadable"),
         ({"arrival_date_year": "9999", "arrival_date_month": "December"}, None),
         (
             {

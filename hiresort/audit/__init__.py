@@ -1,0 +1,1 @@
+"""The invariants of the system, checked on what was written."""
