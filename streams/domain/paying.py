@@ -81,13 +81,11 @@ def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None
     Raises:
         DomainError: nobody asked for that step.
     """
-    steps = [] if payment is None else payment.steps
-    for i, step in enumerate(steps):
-        if step.step == outcome.step:
-            break
-    else:
+    names = [] if payment is None else [step.step for step in payment.steps]
+    if payment is None or outcome.step not in names:
         raise DomainError(f"an outcome of a step that nobody asked for: {outcome.step!r}")
-    assert payment is not None
+    index = names.index(outcome.step)
+    step = payment.steps[index]
     if step.outcome is not None:
         return None
     done = replace(
@@ -97,7 +95,7 @@ def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None
         reason=outcome.reason,
         answered_at=outcome.at,
     )
-    return replace(payment, steps=[*steps[:i], done, *steps[i + 1 :]])
+    return replace(payment, steps=[*payment.steps[:index], done, *payment.steps[index + 1 :]])
 
 
 def result_of(outcome: PaymentOutcome) -> PaymentResult:

@@ -1,0 +1,114 @@
+import pytest
+from msgspec.structs import replace
+
+from schemas.records import (
+    Approved,
+    Charge,
+    Declined,
+    PaymentOutcome,
+    Refund,
+    Refunded,
+    RefundFailed,
+    Unavailable,
+)
+from streams.domain import DomainError
+from streams.domain.paying import answered, asked, intent_of, result_of
+
+CHARGE = Charge(
+    reservation_id="jeju.R",
+    resort_id="jeju",
+    customer_id="c-1",
+    amount=1000,
+    currency="KRW",
+    payment_type="card",
+    not_after=99,
+    requested_at=1,
+)
+REFUND = Refund(
+    reservation_id="jeju.R",
+    resort_id="jeju",
+    customer_id="c-1",
+    payment_id="pay-1",
+    amount=1000,
+    currency="KRW",
+    requested_at=2,
+)
+OUTCOME = PaymentOutcome(
+    reservation_id="jeju.R",
+    resort_id="jeju",
+    step="jeju.R/charge",
+    kind="APPROVED",
+    source="ANSWER",
+    payment_id="pay-1",
+    amount=1000,
+    currency="KRW",
+    at=5,
+)
+MOVED = {"reservation_id": "jeju.R", "resort_id": "jeju", "payment_id": "pay-1", "at": 5}
+
+
+def test_a_request_is_always_the_same_step() -> None:
+    assert intent_of(CHARGE).step == intent_of(CHARGE).step == "jeju.R/charge"
+    assert intent_of(REFUND).step == "jeju.R/refund/pay-1"
+
+
+def test_a_charge_keeps_the_moment_after_which_it_is_not_sent() -> None:
+    assert intent_of(CHARGE).not_after == CHARGE.not_after
+    assert intent_of(REFUND).not_after is None
+
+
+def test_a_step_is_asked_for_once() -> None:
+    payment = asked(None, intent_of(CHARGE))
+    assert payment is not None
+    assert asked(payment, intent_of(CHARGE)) is None
+
+
+def test_a_refund_is_a_second_step_of_the_payment() -> None:
+    payment = asked(asked(None, intent_of(CHARGE)), intent_of(REFUND))
+    assert payment is not None
+    assert [step.kind for step in payment.steps] == ["CHARGE", "REFUND"]
+
+
+def test_an_outcome_is_applied_once() -> None:
+    payment = answered(asked(None, intent_of(CHARGE)), OUTCOME)
+    assert payment is not None
+    [step] = payment.steps
+    assert (step.outcome, step.payment_id, step.answered_at) == ("APPROVED", "pay-1", 5)
+    assert answered(payment, OUTCOME) is None
+    assert answered(payment, replace(OUTCOME, kind="DECLINED", payment_id=None)) is None
+
+
+@pytest.mark.parametrize("payment", [None, asked(None, intent_of(REFUND))])
+def test_an_outcome_that_nobody_asked_for_is_refused(payment) -> None:
+    with pytest.raises(DomainError, match="nobody asked for: 'jeju.R/charge'"):
+        answered(payment, OUTCOME)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result"),
+    [
+        (OUTCOME, Approved(**MOVED, amount=1000, currency="KRW")),
+        (replace(OUTCOME, kind="REFUNDED"), Refunded(**MOVED, amount=1000, currency="KRW")),
+        (
+            replace(OUTCOME, kind="REFUND_FAILED", reason="TOO_LATE"),
+            RefundFailed(**MOVED, reason="TOO_LATE"),
+        ),
+        (
+            replace(OUTCOME, kind="DECLINED", payment_id=None, reason="NO_FUNDS"),
+            Declined(reservation_id="jeju.R", resort_id="jeju", reason="NO_FUNDS", at=5),
+        ),
+        (
+            replace(OUTCOME, kind="UNAVAILABLE", payment_id=None, retry_at=7),
+            Unavailable(
+                reservation_id="jeju.R", resort_id="jeju", reason="UNAVAILABLE", retry_at=7, at=5
+            ),
+        ),
+    ],
+)
+def test_each_outcome_has_its_result(outcome, result) -> None:
+    assert result_of(outcome) == result
+
+
+def test_money_that_moved_without_a_payment_id_is_refused() -> None:
+    with pytest.raises(DomainError, match="without a payment id"):
+        result_of(replace(OUTCOME, payment_id=None))
