@@ -1,0 +1,1 @@
+"""The HTTP edge: commands go to Kafka, answers come from replicas of the tables."""

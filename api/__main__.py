@@ -1,0 +1,102 @@
+"""python -m api: the HTTP server."""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from api.application import create_app, create_runner
+from api.commands import KafkaCommands
+from api.tables import Tables, followed
+from streams.engine.errors import EngineError
+from streams.engine.replica import Replicas
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8088,
+    envvar="HIRESORT_API_PORT",
+    show_default=True,
+    show_envvar=True,
+)
+@click.option(
+    "--bootstrap",
+    default="127.0.0.1:9092",
+    envvar="HIRESORT_BOOTSTRAP",
+    show_default=True,
+    show_envvar=True,
+    help="Kafka's address, host:port.",
+)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".hiresort/state"),
+    envvar="HIRESORT_STATE",
+    show_default=True,
+    show_envvar=True,
+    help="Folder for the replicas of the tables.",
+)
+def main(host: str, port: int, bootstrap: str, state: Path) -> None:
+    """Serve reservations over HTTP.
+
+    Nobody is asked who he is: it listens on loopback only.
+    """
+    if not _is_loopback(host):
+        raise click.UsageError(
+            f"{host} is not loopback: without tokens the API listens on 127.0.0.1 or ::1 only"
+        )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(_serve(host, port, bootstrap, state / "api"))
+    except (OSError, EngineError) as error:
+        sys.exit(f"api: {error}")
+
+
+async def _serve(host: str, port: int, bootstrap: str, state: Path) -> None:
+    replicas = Replicas(bootstrap, state, followed())
+    commands = KafkaCommands(bootstrap)
+
+    def why_not_ready() -> str | None:
+        return None if replicas.ready else replicas.problem or "the tables are being restored"
+
+    async def connect(_: web.Application) -> AsyncIterator[None]:
+        await commands.start()
+        await replicas.start()
+        yield
+        await replicas.stop()
+        await commands.stop()
+
+    app = create_app(Tables.of(replicas), commands, why_not_ready)
+    app.cleanup_ctx.append(connect)
+    runner = create_runner(app)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stopped.set)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        logging.getLogger("api").info("serving http://%s:%s, Kafka on %s", host, port, bootstrap)
+        await stopped.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    main()

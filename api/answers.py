@@ -1,0 +1,32 @@
+"""Answers in JSON; those from tables say how old they may be."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from api.tables import View
+
+
+def answer(
+    body: object, *views: View[Any], status: int = 200, location: str | None = None
+) -> web.Response:
+    """Answer `body`, which was read from these tables."""
+    headers = staleness(*views)
+    if location is not None:
+        headers["Location"] = location
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        content_type="application/json",
+        charset="utf-8",
+        headers=headers,
+    )
+
+
+def staleness(*views: View[Any]) -> dict[str, str]:
+    """Return the headers that say how old these tables may be."""
+    if not views:
+        return {}
+    stale_ms = max(view.staleness_ms() for view in views)
+    return {"Age": str(stale_ms // 1000), "Hiresort-Staleness-Ms": str(stale_ms)}

@@ -1,0 +1,62 @@
+"""The application, made of what it is given."""
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from api.accepted import Accepted
+from api.commands import Commands
+from api.keys import ACCEPTED, COMMANDS, NOW, READY, TABLES, WAITS
+from api.problems import answer_problems
+from api.requests import LARGEST_BODY
+from api.routes import routes
+from api.tables import Tables
+from api.waiting import Waits
+
+SHUTDOWN_S = 10.0
+"""For answers that are under way when the server is stopped."""
+
+
+def create_app(
+    tables: Tables,
+    commands: Commands,
+    ready: Callable[[], str | None],
+    *,
+    waits: Waits | None = None,
+    now: Callable[[], int] | None = None,
+) -> web.Application:
+    """Serve these tables and send commands there.
+
+    `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
+    """
+    app = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
+    app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
+    app[WAITS] = waits or Waits()
+    app[ACCEPTED] = Accepted()
+    app[NOW] = now or _clock
+    app.add_routes(routes())
+    app.on_shutdown.append(_let_go)
+    return app
+
+
+def create_runner(app: web.Application) -> web.AppRunner:
+    """Return the server of an application, not listening yet."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        # What its client has left is not waited for any longer.
+        handler_cancellation=True,
+        # A compressed body is refused, so it is not to be unpacked first.
+        auto_decompress=False,
+        shutdown_timeout=SHUTDOWN_S,
+    )
+
+
+async def _let_go(app: web.Application) -> None:
+    """Answer whoever waits, so that a shutdown takes no longer than an answer."""
+    app[WAITS].close()
+
+
+def _clock() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,68 @@
+"""DELETE /reservations/{id}: cancel a reservation."""
+
+from aiohttp import web
+
+from api import requests
+from api.answers import answer, staleness
+from api.commands import deliver
+from api.keys import COMMANDS, NOW, TABLES, WAITS
+from api.lookup import known
+from api.problems import Conflict
+from api.shapes import Shapes
+from api.tables import mypage_key
+from schemas.records import Cancel, MyPage, Reserve
+
+OVER = ("CANCELLED", "EXPIRED", "REJECTED")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Cancel, and answer once that is decided or the client's wait is over.
+
+    What is over already is left as it is, and shown.
+    """
+    reservation_id = requests.id_of(request, "reservation")
+    found = known(request, reservation_id)
+    tables = request.app[TABLES]
+    is_over = not isinstance(found, Reserve) and found.status in OVER
+    row = found if is_over else await _decision(request, found)
+    shapes = Shapes(requests.origin_of(request), tables.resorts)
+    if row is not None:
+        return answer(shapes.known(row), tables.mypage, tables.resorts)
+    shape = shapes.known(known(request, reservation_id))
+    location = f"/reservations/{reservation_id}"
+    return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
+
+
+async def _decision(request: web.Request, found: MyPage | Reserve) -> MyPage | None:
+    """Send the command and wait for what becomes of it. Raises Conflict if it is refused."""
+    mypage, reservation_id = request.app[TABLES].mypage, found.reservation_id
+    key = mypage_key(found.customer_id, reservation_id)
+    seen = 0 if isinstance(found, Reserve) else found.version
+    command = Cancel(
+        reservation_id=reservation_id,
+        resort_id=found.resort_id,
+        requested_at=request.app[NOW](),
+    )
+
+    def look() -> MyPage | None:
+        row = mypage.get(key)
+        if row is None or row.status in OVER:
+            return row
+        if any(c.type == "CancelRefused" and c.version > seen for c in row.history):
+            raise _refused(row, staleness(mypage))
+        return None
+
+    with request.app[WAITS].place():
+        await deliver(request.app[COMMANDS], command, {"reservation_id": reservation_id})
+        wait_s = requests.wait_of(request)
+        return await request.app[WAITS].until(look, ((mypage, key),), wait_s)
+
+
+def _refused(row: MyPage, headers: dict[str, str]) -> Conflict:
+    problem = Conflict(
+        "cancel-refused",
+        "the check-in day has come: the reservation can no longer be cancelled",
+        {"reason": row.reason, "reservation_id": row.reservation_id},
+    )
+    problem.headers |= headers
+    return problem

@@ -1,0 +1,19 @@
+"""What hangs on the application, by typed keys."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from api.accepted import Accepted
+from api.commands import Commands
+from api.tables import Tables
+from api.waiting import Waits
+
+TABLES = web.AppKey("tables", Tables)
+COMMANDS = web.AppKey("commands", Commands)
+WAITS = web.AppKey("waits", Waits)
+ACCEPTED = web.AppKey("accepted", Accepted)
+READY: web.AppKey[Callable[[], str | None]] = web.AppKey("ready")
+"""Tells why the tables can't be read yet; None once they can."""
+NOW: web.AppKey[Callable[[], int]] = web.AppKey("now")
+"""The time, in ms since 1970."""

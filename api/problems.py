@@ -1,0 +1,160 @@
+"""What goes wrong, as RFC 9457 problems (application/problem+json) with a stable `type`.
+
+    Problem
+    ├── Malformed         400  the request can't be read: its JSON, a header, the query
+    ├── PaymentDeclined   402  the gateway refused the payment
+    ├── NotAllowed        403  it takes a role that nobody has in the open mode
+    ├── NotFound          404
+    ├── Conflict          409  sold out, price changed, too late to cancel, already over
+    ├── UnsupportedMedia  415  the body is no plain application/json
+    ├── Refused           422  fields that are wrong, or that no resort takes
+    ├── Failed            500  a fault of ours; its trace is in the log
+    └── Unavailable       503  later: Retry-After says when
+
+`type` is `urn:hiresort:problem:` and a name that never changes its meaning.
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from streams.engine.replica import NotRestored
+
+logger = logging.getLogger(__name__)
+
+TYPE = "urn:hiresort:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """A request that is not answered as it hoped; `members` are further fields of its body."""
+
+    status: int
+
+    def __init__(self, name: str, detail: str, members: Mapping[str, object] | None = None) -> None:
+        super().__init__(detail)
+        self.name, self.detail = name, detail
+        self.members = members or {}
+        self.headers: dict[str, str] = {}
+
+    def response(self) -> web.Response:
+        """Return it as the answer."""
+        body = {
+            "type": TYPE + self.name,
+            "title": self.name.replace("-", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        return web.Response(
+            status=self.status,
+            text=json.dumps(body, ensure_ascii=False),
+            content_type=MEDIA_TYPE,
+            headers=self.headers,
+        )
+
+
+class Malformed(Problem):
+    """The request can't be read."""
+
+    status = 400
+
+
+class PaymentDeclined(Problem):
+    """The gateway refused the payment."""
+
+    status = 402
+
+
+class NotAllowed(Problem):
+    """The request takes a role that its sender does not have."""
+
+    status = 403
+
+
+class NotFound(Problem):
+    """There is no such thing."""
+
+    status = 404
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("not-found", detail)
+
+
+class Conflict(Problem):
+    """The state of things does not allow it."""
+
+    status = 409
+
+
+class UnsupportedMedia(Problem):
+    """The body is not what is read here."""
+
+    status = 415
+
+
+class Refused(Problem):
+    """The request can be read, and is not accepted."""
+
+    status = 422
+
+
+class Failed(Problem):
+    """A fault of this server."""
+
+    status = 500
+
+
+class Unavailable(Problem):
+    """Nothing was taken now; it may be `retry_after_s` later."""
+
+    status = 503
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        members: Mapping[str, object] | None = None,
+        *,
+        retry_after_s: int = 1,
+    ) -> None:
+        super().__init__(name, detail, members)
+        self.headers["Retry-After"] = str(retry_after_s)
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer whatever a handler raises as a problem."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except NotRestored as error:
+        return Unavailable("being-restored", str(error)).response()
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return _of_aiohttp(request, error).response()
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        return Failed("internal", "this server failed; its log says why").response()
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
+    details: dict[int, tuple[str, str]] = {
+        404: ("not-found", f"nothing is at {request.path}"),
+        405: ("method-not-allowed", f"{request.method} is not for {request.path}"),
+        413: ("too-large", "a body may have up to 1 MiB"),
+    }
+    name, detail = details.get(error.status, ("malformed", error.reason))
+    problem = Problem(name, detail)
+    if "Allow" in error.headers:
+        problem.headers["Allow"] = error.headers["Allow"]
+    problem.status = error.status
+    return problem

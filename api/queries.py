@@ -1,0 +1,94 @@
+"""What is read out of the tables."""
+
+from aiohttp import web
+
+from api import requests
+from api.answers import answer
+from api.keys import TABLES
+from api.lookup import known
+from api.problems import NotFound
+from api.shapes import Shapes
+from api.tables import Tables
+from schemas.records import Resort
+
+
+async def reservation(request: web.Request) -> web.Response:
+    """One reservation with its history."""
+    found = known(request, requests.id_of(request, "reservation"))
+    tables, shapes = reading(request)
+    shape = shapes.known(found)
+    return answer(shape, tables.reservations, tables.mypage, tables.resorts)
+
+
+async def view(request: web.Request) -> web.Response:
+    """One line of mypage in the older shape."""
+    tables, shapes = reading(request)
+    row = tables.reservation(requests.id_of(request, "view"))
+    if row is None:
+        raise NotFound("there is no view of this id")
+    return answer(shapes.view(row), tables.reservations, tables.mypage, tables.resorts)
+
+
+async def ticket(request: web.Request) -> web.Response:
+    """One ticket."""
+    tables, shapes = reading(request)
+    row = tables.tickets.get(requests.id_of(request, "ticket"))
+    if row is None:
+        raise NotFound("there is no ticket of this number")
+    return answer(shapes.ticket(row), tables.tickets, tables.resorts)
+
+
+async def payment(request: web.Request) -> web.Response:
+    """What was charged and refunded for one reservation."""
+    tables, shapes = reading(request)
+    row = tables.payments.get(requests.id_of(request, "payment"))
+    if row is None:
+        raise NotFound("there is no payment of this id")
+    shape = shapes.payment(row, tables.reservation(row.reservation_id))
+    return answer(shape, tables.payments, tables.mypage, tables.resorts)
+
+
+async def mypage(request: web.Request) -> web.Response:
+    """A customer's reservations, the newest first, a page of them."""
+    customer_id = requests.customer_in_path(request)
+    limit, behind = requests.page_of(request)
+    tables, shapes = reading(request)
+    prefix = f"{customer_id}/"
+    after = None if behind is None else prefix + behind
+    rows = tables.mypage.indexed(prefix, after=after, limit=limit + 1)
+    page = rows[:limit]
+    path = f"/mypage/{customer_id}"
+    links = {}
+    if len(rows) > limit:
+        cursor = requests.cursor_of(page[-1][0].removeprefix(prefix))
+        links["next"] = f"{path}?limit={limit}&cursor={cursor}"
+    items = [shapes.reservation(row) for _, row in page]
+    body = {"customer_id": customer_id} | shapes.collection("reservations", items, path, **links)
+    return answer(body, tables.mypage, tables.resorts)
+
+
+async def resorts(request: web.Request) -> web.Response:
+    """The catalogue."""
+    tables, shapes = reading(request)
+    items = [shapes.resort(row) for _, row in tables.resorts.scan()]
+    return answer(shapes.collection("resorts", items, "/resorts"), tables.resorts)
+
+
+async def resort(request: web.Request) -> web.Response:
+    """One resort."""
+    tables, shapes = reading(request)
+    return answer(shapes.resort(resort_in_path(request)), tables.resorts)
+
+
+def reading(request: web.Request) -> tuple[Tables, Shapes]:
+    """Return what a query reads, and what shows it to this client."""
+    tables = request.app[TABLES]
+    return tables, Shapes(requests.origin_of(request), tables.resorts)
+
+
+def resort_in_path(request: web.Request) -> Resort:
+    """Return the resort that the path names. Raises NotFound."""
+    row = request.app[TABLES].resorts.get(requests.id_of(request, "resort"))
+    if row is None:
+        raise NotFound("there is no resort of this id")
+    return row

@@ -1,0 +1,75 @@
+"""POST /reservations: a command to Kafka, then the answer that mypage gives."""
+
+from secrets import token_hex
+
+from aiohttp import web
+
+from api import requests
+from api.answers import answer, staleness
+from api.commands import deliver
+from api.keys import ACCEPTED, COMMANDS, NOW, TABLES, WAITS
+from api.outcomes import is_decided, refusal_of
+from api.problems import Refused
+from api.reserve_fields import Attempt, read_reserve
+from api.shapes import Shapes
+from api.tables import mypage_key
+from schemas.records import MyPage, Reserve
+from streams.domain import fingerprint
+
+
+async def reserve(request: web.Request) -> web.Response:
+    """Reserve, and answer once it is decided or the client's wait is over."""
+    body = await requests.read_object(request)
+    key = requests.idempotency_key_of(request)
+    customer = requests.customer_of(request) or requests.guest(key)
+    tables, now = request.app[TABLES], request.app[NOW]
+    command = read_reserve(body, tables.resorts, Attempt(customer, key or token_hex(16), now()))
+    row = await _decision(request, command)
+    shapes = Shapes(requests.origin_of(request), tables.resorts)
+    location = f"/reservations/{command.reservation_id}"
+    if row is None:
+        shown = tables.mypage.get(_key_of(command))
+        shape = shapes.accepted(command) if shown is None else shapes.reservation(shown)
+        return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
+    refusal = refusal_of(row, now())
+    if refusal is not None:
+        refusal.headers |= staleness(tables.mypage) | {"Location": location}
+        raise refusal
+    shape = shapes.reservation(row)
+    return answer(shape, tables.mypage, tables.resorts, status=201, location=location)
+
+
+async def _decision(request: web.Request, command: Reserve) -> MyPage | None:
+    """Send the command unless its reservation is known, and wait for what becomes of it."""
+    tables, waits = request.app[TABLES], request.app[WAITS]
+    key, wanted = _key_of(command), fingerprint(command)
+
+    def look() -> MyPage | None:
+        decided, shown = tables.reservations.get(command.reservation_id), tables.mypage.get(key)
+        if decided is None or shown is None:
+            return None
+        if decided.fingerprint != wanted:
+            raise _key_reused(command)
+        return shown if is_decided(shown) else None
+
+    with waits.place():
+        if look() is None and tables.mypage.get(key) is None:
+            identity = {
+                name: getattr(command, name) for name in ("reservation_id", "idempotency_key")
+            }
+            await deliver(request.app[COMMANDS], command, identity)
+            request.app[ACCEPTED].remember(command)
+        watched = ((tables.mypage, key), (tables.reservations, command.reservation_id))
+        return await waits.until(look, watched, requests.wait_of(request))
+
+
+def _key_of(command: Reserve) -> str:
+    return mypage_key(command.customer_id, command.reservation_id)
+
+
+def _key_reused(command: Reserve) -> Refused:
+    return Refused(
+        "idempotency-key-reused",
+        "this Idempotency-Key was used for another request: a new request takes a new key",
+        {"reservation_id": command.reservation_id, "new_key": True},
+    )

@@ -1,0 +1,29 @@
+"""Every route, in one place."""
+
+from aiohttp import web
+
+from api import availability, cancelling, health, newest, paying, queries, reserving
+
+
+def routes() -> list[web.RouteDef]:
+    """Return what is served, and by whom."""
+    return [
+        web.get("/", health.index),
+        web.get("/healthz", health.alive),
+        web.get("/readyz", health.ready),
+        web.post("/reservations", reserving.reserve),
+        web.get("/reservations", newest.reservations),
+        web.get("/reservations/{id}", queries.reservation),
+        web.delete("/reservations/{id}", cancelling.cancel),
+        web.post("/payments", paying.pay),
+        web.get("/payments", newest.payments),
+        web.get("/payments/{id}", queries.payment),
+        web.get("/issueds", newest.tickets),
+        web.get("/issueds/{id}", queries.ticket),
+        web.get("/views", newest.views),
+        web.get("/views/{id}", queries.view),
+        web.get("/mypage/{id}", queries.mypage),
+        web.get("/resorts", queries.resorts),
+        web.get("/resorts/{id}", queries.resort),
+        web.get("/resorts/{id}/availability", availability.availability),
+    ]

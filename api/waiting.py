@@ -1,0 +1,81 @@
+"""Requests that wait for a table to change, woken by the change."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
+
+from api.problems import Unavailable
+from api.tables import View
+from streams.engine.replica import NotRestored
+
+Found = TypeVar("Found")
+
+
+class Waits:
+    """All requests that wait; at most `most` at once, so that memory stays bounded."""
+
+    def __init__(self, most: int = 2000) -> None:
+        self._most = most
+        self._waiting = 0
+        self._events: set[asyncio.Event] = set()
+        self._closed = False
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place among those who may wait. Raises Unavailable when there is none."""
+        if self._waiting >= self._most:
+            raise Unavailable(
+                "overloaded", f"{self._most} requests wait already: try again shortly"
+            )
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def until(
+        self,
+        look: Callable[[], Found | None],
+        watched: Sequence[tuple[View[Any], str]],
+        within_s: float,
+    ) -> Found | None:
+        """Return what `look` finds, now or after a change of a watched row; None if not in time.
+
+        It is subscribed before the first look, so that no change is missed in between. A table that
+        is being restored shows nothing yet.
+        """
+        event = asyncio.Event()
+        with ExitStack() as stack:
+            for view, key in watched:
+                stack.callback(view.on_change(lambda *_: event.set(), key))
+            stack.enter_context(self._wakeable(event))
+            try:
+                async with asyncio.timeout(within_s):
+                    while (found := _look(look)) is None and not self._closed:
+                        await event.wait()
+                        event.clear()
+                    return found
+            except TimeoutError:
+                return None
+
+    def close(self) -> None:
+        """Let everybody go with what there is."""
+        self._closed = True
+        for event in self._events:
+            event.set()
+
+    @contextmanager
+    def _wakeable(self, event: asyncio.Event) -> Iterator[None]:
+        self._events.add(event)
+        try:
+            yield
+        finally:
+            self._events.discard(event)
+
+
+def _look(look: Callable[[], Found | None]) -> Found | None:
+    try:
+        return look()
+    except NotRestored:
+        return None

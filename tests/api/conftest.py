@@ -1,0 +1,42 @@
+"""An API on a socket, with the worker and the tables in memory."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession, web
+
+from api.application import create_app, create_runner
+from api.waiting import Waits
+from tests.api.fakes import FakeWorker
+
+
+@pytest.fixture
+def worker() -> FakeWorker:
+    return FakeWorker()
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits(most=3)
+
+
+@pytest.fixture
+async def origin(worker: FakeWorker, waits: Waits) -> AsyncIterator[str]:
+    def ready() -> str | None:
+        return None if worker.mypage.restored else "being restored"
+
+    app = create_app(worker.tables, worker, ready, waits=waits, now=lambda: worker.now)
+    runner = create_runner(app)
+    await runner.setup()
+    listening = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    waits.close()
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def client(origin: str) -> AsyncIterator[ClientSession]:
+    async with ClientSession(origin) as client:
+        yield client
