@@ -32,13 +32,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a local run: its port, if it listens, and its process, once it was started.
 
     `birth` tells the process from a later one with the same pid; `environment` holds what it was
-    told of ours.
+    told of ours, `log_start` how long its log was before it.
     """
 
     port: int | None = None
     pid: int | None = None
     birth: str | None = None
     environment: dict[str, str] = {}
+    log_start: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

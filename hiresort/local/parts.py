@@ -8,10 +8,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hiresort import groups
+from hiresort.addresses import Part
 from hiresort.kafka_clients import admin, answers
 from topics.catalog import PAYMENTS_APP, RESERVATIONS_APP
 
 LOOK_S = 1.0
+
+RESTORED = b" restored "
+"""What a worker's log says once its tables are as they were committed."""
+
+FIRST_BYTES = 1 << 20
+"""Of a worker's log: it says so early, and writes on for months."""
 
 PORTS = {"kafka": 9092, "sandbox": 8090, "api": 8088}
 """Where they listen unless somebody else does."""
@@ -57,16 +64,33 @@ class Site:
         }
         return [sys.executable, *arguments[name]]
 
-    def readiness(self) -> dict[str, Callable[[], bool]]:
+    def readiness(self) -> dict[str, Callable[[Part], bool]]:
         """Return, in the order of their start, what asks each part whether it is ready now."""
         client = admin(self.addresses["HIRESORT_BOOTSTRAP"])
+
+        def worker(name: str, app: str) -> Callable[[Part], bool]:
+            # Of a worker that died the group knows only after its session: its log knows at once.
+            return lambda part: (
+                _has_said(self.log(name), part.log_start, RESTORED)
+                and groups.reads_all(client, app)
+            )
+
         return {
-            "kafka": lambda: answers(client, LOOK_S),
-            "sandbox": lambda: _says_ok(self.addresses["HIRESORT_GATEWAY"] + "/healthz"),
-            "reservations": lambda: groups.reads_all(client, RESERVATIONS_APP),
-            "payments": lambda: groups.reads_all(client, PAYMENTS_APP),
-            "api": lambda: _says_ok(self.addresses["HIRESORT_API"] + "/readyz"),
+            "kafka": lambda _: answers(client, LOOK_S),
+            "sandbox": lambda _: _says_ok(self.addresses["HIRESORT_GATEWAY"] + "/healthz"),
+            "reservations": worker("reservations", RESERVATIONS_APP),
+            "payments": worker("payments", PAYMENTS_APP),
+            "api": lambda _: _says_ok(self.addresses["HIRESORT_API"] + "/readyz"),
         }
+
+
+def _has_said(log: Path, start: int, words: bytes) -> bool:
+    try:
+        with log.open("rb") as lines:
+            lines.seek(start)
+            return words in lines.read(FIRST_BYTES)
+    except FileNotFoundError:
+        return False
 
 
 def _says_ok(url: str) -> bool:

@@ -23,7 +23,7 @@ from hiresort.local.kafka import LocalKafka, LocalKafkaError
 from hiresort.local.locks import exclusive
 from hiresort.local.parts import PORTS, STARTED_AFTER_KAFKA, STOPPED, Site
 from hiresort.local.processes import Process
-from topics.admin import apply
+from topics.admin import AdminError, apply
 
 READY_S = 90.0
 STOP_S = 20.0
@@ -103,7 +103,7 @@ class Supervisor:
         for name, ready in site.readiness().items():
             part = self._run.parts.get(name, Part())
             alive = self._process(name) is not None
-            rows.append(Status(name, part.pid, part.port, alive, alive and ready()))
+            rows.append(Status(name, part.pid, part.port, alive, alive and ready(part)))
         return rows
 
     @contextlib.contextmanager
@@ -163,12 +163,15 @@ class Supervisor:
         except LocalKafkaError as error:
             raise LocalRunError(str(error)) from error
         if kafka.process is not None:
-            self._note("kafka", kafka.process, {})
+            self._change("kafka", pid=kafka.process.pid, birth=kafka.process.birth)
             begun.append("kafka")
 
     def _fill_kafka(self, site: Site) -> None:
         bootstrap = site.addresses["HIRESORT_BOOTSTRAP"]
-        created = apply(bootstrap)
+        try:
+            created = apply(bootstrap)
+        except AdminError as error:
+            raise LocalRunError(str(error)) from error
         if created:
             self._tell(f"Created {len(created)} topics")
         if not catalogue.on_sale(bootstrap):
@@ -186,22 +189,29 @@ class Supervisor:
         self._tell(f"Starting {name}")
         # What the user exports for faust is not meant for these.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("F_")}
+        log = site.log(name)
+        start = log.stat().st_size if log.exists() else 0
         process = processes.spawn(
-            site.command(name),
-            site.log(name),
-            inherited | environment | {"PYTHONUNBUFFERED": "1"},
+            site.command(name), log, inherited | environment | {"PYTHONUNBUFFERED": "1"}
         )
         begun.append(name)
-        self._note(name, process, environment)
+        self._change(
+            name,
+            pid=process.pid,
+            birth=process.birth,
+            environment=environment,
+            log_start=start,
+        )
 
     def _wait_until_ready(self, site: Site) -> None:
         waiting = site.readiness()
 
         def over() -> bool:
-            for name in list(waiting):
+            for name in self._run.parts:
                 if self._process(name) is None:
                     raise LocalRunError(self._with_log(site, name, "ended while it was started"))
-                if waiting[name]():
+            for name, ready in list(waiting.items()):
+                if ready(self._run.parts[name]):
                     del waiting[name]
             return not waiting
 
@@ -226,7 +236,7 @@ class Supervisor:
             for name, end in ends.items():
                 self._tell(f"Stopped {name}" + ("" if end.result() else ", by force"))
             for name in running:
-                self._forget(name)
+                self._change(name, pid=None, birth=None, environment={}, log_start=0)
 
     def _process(self, name: str) -> Process | None:
         """Return a part's process if it still runs."""
@@ -235,12 +245,6 @@ class Supervisor:
             return None
         process = Process(part.pid, part.birth)
         return process if process.alive() else None
-
-    def _note(self, name: str, process: Process, environment: dict[str, str]) -> None:
-        self._change(name, pid=process.pid, birth=process.birth, environment=environment)
-
-    def _forget(self, name: str) -> None:
-        self._change(name, pid=None, birth=None, environment={})
 
     def _change(self, name: str, **changes: object) -> None:
         part = msgspec.structs.replace(self._run.parts.get(name, Part()), **changes)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hiresort.local import processes
 from hiresort.deadlines import until
+from hiresort.local import processes
 
 WAIT_S = 10.0
 STUBBORN = (
