@@ -1,3 +1,5 @@
+"""Rules of a payment: a step is asked for once and answered once."""
+
 import pytest
 from msgspec.structs import replace
 
@@ -5,7 +7,9 @@ from schemas.records import (
     Approved,
     Charge,
     Declined,
+    Payment,
     PaymentOutcome,
+    PaymentResult,
     Refund,
     Refunded,
     RefundFailed,
@@ -79,8 +83,8 @@ def test_an_outcome_is_applied_once() -> None:
 
 
 @pytest.mark.parametrize("payment", [None, asked(None, intent_of(REFUND))])
-def test_an_outcome_that_nobody_asked_for_is_refused(payment) -> None:
-    with pytest.raises(DomainError, match="nobody asked for: 'jeju.R/charge'"):
+def test_an_outcome_that_nobody_asked_for_is_refused(payment: Payment | None) -> None:
+    with pytest.raises(DomainError, match="nobody asked for"):
         answered(payment, OUTCOME)
 
 
@@ -105,7 +109,7 @@ def test_an_outcome_that_nobody_asked_for_is_refused(payment) -> None:
         ),
     ],
 )
-def test_each_outcome_has_its_result(outcome, result) -> None:
+def test_each_outcome_has_its_result(outcome: PaymentOutcome, result: PaymentResult) -> None:
     assert result_of(outcome) == result
 
 
