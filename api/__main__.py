@@ -1,10 +1,11 @@
 """python -m api: the HTTP server."""
 
 import asyncio
+import errno
 import ipaddress
 import logging
+import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,12 +18,23 @@ from api.tables import Tables, followed
 from streams.engine.errors import EngineError
 from streams.engine.replica import Replicas
 
+LAST_PORT = 65535
+_SERVER = re.compile(r"[^,:/\s]+:([0-9]{1,5})|\[[0-9A-Fa-f:]+\]:([0-9]{1,5})", re.ASCII)
+
+
+def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
+    for server in value.split(","):
+        match = _SERVER.fullmatch(server)
+        if match is None or not 1 <= int(match[1] or match[2]) <= LAST_PORT:
+            raise click.BadParameter(f"{server!r} is no host:port")
+    return value
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(1, LAST_PORT),
     default=8088,
     envvar="HIRESORT_API_PORT",
     show_default=True,
@@ -32,6 +44,7 @@ from streams.engine.replica import Replicas
     "--bootstrap",
     default="127.0.0.1:9092",
     envvar="HIRESORT_BOOTSTRAP",
+    callback=_check_bootstrap,
     show_default=True,
     show_envvar=True,
     help="Kafka's address, host:port.",
@@ -58,7 +71,7 @@ def main(host: str, port: int, bootstrap: str, state: Path) -> None:
     try:
         asyncio.run(_serve(host, port, bootstrap, state / "api"))
     except (OSError, EngineError) as error:
-        sys.exit(f"api: {error}")
+        raise click.UsageError(str(error)) from None
 
 
 async def _serve(host: str, port: int, bootstrap: str, state: Path) -> None:
@@ -84,11 +97,20 @@ async def _serve(host: str, port: int, bootstrap: str, state: Path) -> None:
         loop.add_signal_handler(sign, stopped.set)
     try:
         await runner.setup()
-        await web.TCPSite(runner, host, port).start()
+        await _listen(runner, host, port)
         logging.getLogger("api").info("serving http://%s:%s, Kafka on %s", host, port, bootstrap)
         await stopped.wait()
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise OSError(f"port {port} is taken: give another one with --port") from None
 
 
 def _is_loopback(host: str) -> bool:

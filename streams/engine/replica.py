@@ -102,7 +102,7 @@ class Replicas:
                 self._by_topic[lost.topic].discard()
                 self._note_ready()
             except KafkaException as error:
-                self._trouble(f"Kafka on {self._bootstrap} can't be read: {reason(error)}")
+                self._trouble(f"Kafka at {self._bootstrap} can't be read: {reason(error)}")
             except EngineError as error:
                 self._trouble(str(error))
             except Exception as error:
@@ -150,6 +150,8 @@ class Replicas:
             self._loop.call_soon_threadsafe(change)
 
     def _trouble(self, problem: str) -> None:
+        if self._stopping.is_set():
+            return
         if problem != self._problem:
             logger.warning("tables are not followed: %s", problem)
         self._problem = problem

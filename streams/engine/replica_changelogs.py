@@ -34,6 +34,11 @@ _LOST = (
     KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's own codes are named so
     KafkaError.OFFSET_OUT_OF_RANGE,
 )
+_AWAY = (
+    KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+)
 _END = KafkaError._PARTITION_EOF  # noqa: SLF001 - as above
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as it comes
 
@@ -66,9 +71,10 @@ class Taken:
 
 
 class Asked:
-    """An answer that is awaited from Kafka for several futures; raises Unanswered."""
+    """Answers that are awaited from the Kafka at `bootstrap`."""
 
-    def __init__(self, futures: Mapping[Any, Future[Any]]) -> None:
+    def __init__(self, bootstrap: str, futures: Mapping[Any, Future[Any]]) -> None:
+        self._bootstrap = bootstrap
         self._futures = dict(futures)
 
     def done(self) -> bool:
@@ -81,7 +87,7 @@ class Asked:
             wait(self._futures.values(), timeout=_IDLE_S)
 
     def answers(self) -> dict[Any, Any]:
-        """Return what was answered."""
+        """Return what was answered. Raises Unanswered."""
         found = {}
         for asked, future in self._futures.items():
             if not future.done():
@@ -89,7 +95,10 @@ class Asked:
             try:
                 found[asked] = future.result()
             except KafkaException as error:
-                raise Unanswered(f"Kafka does not tell about {asked}: {reason(error)}") from None
+                if error.args[0].code() in _AWAY:
+                    raise Unanswered(f"no Kafka answers at {self._bootstrap}") from None
+                why = f"Kafka at {self._bootstrap} does not tell about {asked}: {reason(error)}"
+                raise Unanswered(why) from None
         return found
 
 
@@ -102,6 +111,7 @@ class Changelogs:
     def __init__(
         self, bootstrap: str, topics: Iterable[str], giving_up: Callable[[], bool]
     ) -> None:
+        self._bootstrap = bootstrap
         self._topics = list(topics)
         self._giving_up = giving_up
         shared: dict[str, str | int | float] = {
@@ -139,7 +149,7 @@ class Changelogs:
         topics = self._admin.describe_topics(
             TopicCollection(self._topics), request_timeout=ANSWER_S
         )
-        return Asked({"its cluster": cluster, **topics})
+        return Asked(self._bootstrap, {"its cluster": cluster, **topics})
 
     def identities_of(self, asked: Asked) -> dict[str, str]:
         """Return the identities that were asked for. Raises Unanswered."""
@@ -167,11 +177,12 @@ class Changelogs:
     def ask_ends(self) -> Asked:
         """Ask without waiting; ends_of() reads the answer."""
         return Asked(
+            self._bootstrap,
             self._admin.list_offsets(
                 dict.fromkeys(self._partitions, _LATEST),
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=ANSWER_S,
-            )
+            ),
         )
 
     def ends_of(self, asked: Asked) -> Ends:
