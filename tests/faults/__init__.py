@@ -1,0 +1,1 @@
+"""Proofs that need the whole system running, and parts of it killed."""
