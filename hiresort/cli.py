@@ -99,7 +99,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _status(arguments: Sequence[str]) -> int:
     try:
-        answer = hiresort.main(list(arguments), prog_name="hiresort", standalone_mode=False)
+        # Not main(), which ends the process itself when the reader is gone.
+        with hiresort.make_context("hiresort", list(arguments)) as context:
+            hiresort.invoke(context)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return FAILED
@@ -117,8 +121,7 @@ def _status(arguments: Sequence[str]) -> int:
         if "--traceback" in arguments:
             traceback.print_exc()
         return _failed(_told(error))
-    # Without standalone mode click returns the status that a command exits with, or its result.
-    return answer if isinstance(answer, int) else 0
+    return 0
 
 
 def _failed(message: str) -> int:
