@@ -1,5 +1,6 @@
 """Clean evidence: what both apps would have written, made by the rules without Kafka."""
 
+import time
 from collections import Counter, deque
 from dataclasses import replace
 from random import Random
@@ -57,7 +58,7 @@ class Written:
     def __init__(self) -> None:
         self.evidence = Evidence()
         self.ends: Counter[tuple[str, int]] = Counter()
-        self.now = 1_800_000_000_000
+        self.now = int(time.time() * 1000) - HOLD_MS - 60_000
 
     def write(
         self,
@@ -254,7 +255,7 @@ def _write_the_rest(apps: Apps) -> None:
     held, late, open_ = (reserve(number, payment_type=None) for number in (1, 2, 3))
     ids = {"reservation_id": held.reservation_id, "resort_id": held.resort_id}
     at = held.requested_at
-    for command in (held, held, late, open_):
+    for command in (held, held, late):
         apps.command(command)
     apps.command(Amend(**ids, phone="+351 289 000 111", email="a@b.example", requested_at=at))
     apps.command(Pay(**ids, payment_type="cash", requested_at=at))
@@ -271,6 +272,7 @@ def _write_the_rest(apps: Apps) -> None:
     apps.command(changed(early, deadline_at=apps.now))
     apps.now += 1000
     apps.command(changed(early, deadline_at=apps.now))
+    apps.command(open_)
     apps.command(reserve(4), partition=(partition_for(RUN.resort_id.encode(), 4) + 1) % 4)
     apps.settle()
     apps.give_up(Cancel(**ids | {"reservation_id": f"{RUN.resort_id}.{'A' * 26}"}, requested_at=at))

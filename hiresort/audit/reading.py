@@ -1,0 +1,118 @@
+"""Topics, read to an end that is fixed before, in batches of thousands."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from hiresort.audit.evidence import Span
+from hiresort.kafka_clients import KafkaUnreachable, partitions_of, reader, settings
+
+BATCH = 10_000
+ANSWER_S = 20.0
+
+Partition = tuple[str, int]
+
+
+class KafkaRecord(Protocol):
+    """A consumed record, whose place is known; or the news that a partition's end is reached."""
+
+    def topic(self) -> str: ...  # noqa: D102
+    def partition(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def headers(self) -> list[tuple[str, bytes | None]] | None: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+    def error(self) -> KafkaError | None: ...  # noqa: D102
+
+
+def spans(bootstrap: str, topics: Iterable[str]) -> dict[Partition, Span]:
+    """Where each partition begins, is stable to, and ends. Raises KafkaUnreachable."""
+    anything = Consumer(
+        settings(bootstrap, group_id="hiresort-reader", isolation_level="read_uncommitted")
+    )
+    committed = reader(bootstrap)
+    try:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in partitions_of(anything, topic, bootstrap)
+        ]
+        outer = {(each.topic, each.partition): _watermarks(anything, each) for each in partitions}
+        # After the ends: what is stable now may be more than was there, never less.
+        stable = {(each.topic, each.partition): _watermarks(committed, each) for each in partitions}
+    except KafkaException as error:
+        raise KafkaUnreachable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+    finally:
+        anything.close()
+        committed.close()
+    return {
+        each: Span(start, min(stable[each][1], end), end) for each, (start, end) in outer.items()
+    }
+
+
+def read(bootstrap: str, ranges: Mapping[Partition, range]) -> Iterator[list[KafkaRecord]]:
+    """Yield batches of the committed records in these offsets of each partition.
+
+    Raises KafkaUnreachable when nothing comes any more.
+    """
+    left = {partition: offsets for partition, offsets in ranges.items() if offsets}
+    consumer = reader(bootstrap)
+    try:
+        consumer.assign(
+            [TopicPartition(*partition, offsets.start) for partition, offsets in left.items()]
+        )
+        while left:
+            batch = take(consumer, ANSWER_S)
+            if not batch:
+                names = ", ".join(f"{topic}/{number}" for topic, number in left)
+                raise KafkaUnreachable(f"Kafka at {bootstrap} stopped answering for {names}")
+            yield list(_within(batch, left))
+    except KafkaException as error:
+        raise KafkaUnreachable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def take(consumer: Consumer, wait_s: float) -> list[KafkaRecord]:
+    """Return what is there, waiting at most so long for the first record.
+
+    Raises KafkaException for an error that does not pass by itself.
+    """
+    batch = consumer.consume(1, wait_s)
+    if batch:
+        # Without waiting: consume() would wait until it has them all.
+        batch += consumer.consume(BATCH - 1, 0)
+    for message in batch:
+        error = message.error()
+        if error is not None and not _passes(error):
+            raise KafkaException(error)
+    return cast("list[KafkaRecord]", batch)
+
+
+def _passes(error: KafkaError) -> bool:
+    ended: bool = error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  its public name
+    return ended or error.retriable()
+
+
+def _within(batch: list[KafkaRecord], left: dict[Partition, range]) -> Iterator[KafkaRecord]:
+    """Pass on what is asked for; take a partition from `left` once its last offset was reached."""
+    for record in batch:
+        partition, offset = (record.topic(), record.partition()), record.offset()
+        offsets, news = left.get(partition), record.error() is not None
+        if offsets is None:
+            continue
+        if not news and offset < offsets.stop:
+            yield record
+        # The end may be a transaction's marker, which no reader is given: then only the end of
+        # the partition, or a record that came since, tells that it was passed.
+        if offset >= (offsets.stop if news else offsets.stop - 1):
+            del left[partition]
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    found = consumer.get_watermark_offsets(partition, timeout=ANSWER_S)
+    if found is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  its public name
+    return found
