@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         # What is still in the buffer can't be written: let the flush at exit go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE if isinstance(error, BrokenPipeError) else _failed(_told(error))
+        return READER_GONE if isinstance(error, BrokenPipeError) else _failed(error)
 
 
 def _status(arguments: Sequence[str]) -> int:
@@ -104,36 +104,38 @@ def _status(arguments: Sequence[str]) -> int:
             hiresort.invoke(context)
     except click.exceptions.Exit as ending:
         return ending.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return FAILED
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "hiresort"
-        return _failed(f"{error.format_message().rstrip('.')}; see `{path} --help`")
-    except click.ClickException as error:
-        return _failed(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  no traceback unless it is asked for
-        if "--traceback" in arguments:
+        if "--traceback" in arguments and not isinstance(error, click.ClickException):
             traceback.print_exc()
-        return _failed(_told(error))
+        return _failed(error)
     return 0
 
 
-def _failed(message: str) -> int:
-    click.echo(f"hiresort: {message}", err=True)
+def _failed(error: Exception) -> int:
+    click.echo(_told(error), err=True)
     return FAILED
 
 
 def _told(error: Exception) -> str:
-    """Say in one line what nobody expected."""
+    """Say what was wrong: in one line, but for help that was due and logs that tell more."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "hiresort"
+        return f"hiresort: {error.format_message().rstrip('.')}; see `{path} --help`"
+    if isinstance(error, click.ClickException):
+        return f"hiresort: {error.format_message()}"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        about = f": {error.filename}" if error.filename else ""
+        return f"hiresort: {error.strerror}{about}"
     # KafkaException holds a KafkaError, whose str() is for programmers and whose method is not.
     said = getattr(error.args[0], "str", None) if error.args else None
     text = said() if callable(said) else " ".join(str(error).split())
-    return f"unexpected {type(error).__name__}: {text}; `hiresort --traceback …` shows where"
+    return (
+        f"hiresort: unexpected {type(error).__name__}: {text}; `hiresort --traceback …` shows where"
+    )

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from hiresort.addresses import FOLDER
 from hiresort.local.supervisor import Supervisor
 
 NOT_READY = 1
+DAYS_AHEAD = 30
+"""Of the stay in the command to try."""
 
 
 def _supervisor() -> Supervisor:
@@ -35,9 +38,13 @@ def up() -> None:
     click.echo(f"Kafka     {run.addresses['HIRESORT_BOOTSTRAP']}")
     click.echo(f"Logs      {FOLDER / 'log'}")
     click.echo("Try:")
-    click.echo(f"  {program} reserve jeju --customer kim")
-    click.echo(f"  {program} mypage kim")
-    click.echo(f"  curl {api}/resorts")
+    check_in = datetime.now(UTC).date() + timedelta(days=DAYS_AHEAD)
+    click.echo(
+        f"  {program} reserve --customer c-1 --resort jeju --check-in {check_in} --nights 2"
+        " --persons 2 --pay card"
+    )
+    click.echo(f"  {program} mypage c-1")
+    click.echo(f"  curl {api}/mypage/c-1")
 
 
 @click.command()
