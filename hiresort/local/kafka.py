@@ -13,6 +13,7 @@ import fcntl
 import re
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -121,10 +122,11 @@ class LocalKafka:
             raise RuntimeError("Kafka does not run")
         return self.process.pid
 
-    def start(self) -> None:
+    def start(self, spawned: Callable[[processes.Process], None] | None = None) -> None:
         """Start Kafka and return when it answers. Raises LocalKafkaError, leaving nothing behind.
 
         The first start on a machine fetches Kafka's jars, and the first on a folder formats it.
+        `spawned` is told the process as soon as there is one.
         """
         if self.process is not None and self.process.alive():
             raise LocalKafkaError(f"Kafka runs already on {self.bootstrap}, pid {self.pid}")
@@ -140,6 +142,8 @@ class LocalKafka:
         properties = self._write_properties(data, self._port)
         self.process = self._spawn((*java, "kafka.Kafka", str(properties)))
         try:
+            if spawned is not None:
+                spawned(self.process)
             self._wait_until_it_answers(self.process)
         except BaseException:
             self.stop()

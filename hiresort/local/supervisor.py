@@ -51,8 +51,8 @@ class Status:
 class Supervisor:
     """The local run below `folder`. `tell` is given a line for each step.
 
-    Every process is noted in run.json before anything else happens, with its birth, so that
-    another command finds it and never takes another process for it.
+    Every process is noted in run.json as soon as it is there, with its birth, so that another
+    command finds it and never takes another process for it.
     """
 
     def __init__(self, folder: Path, tell: Tell) -> None:
@@ -157,14 +157,16 @@ class Supervisor:
         if self._process("kafka"):
             return
         self._tell("Starting Kafka")
+
+        def spawned(process: Process) -> None:
+            begun.append("kafka")
+            self._change("kafka", pid=process.pid, birth=process.birth)
+
         kafka = LocalKafka(self._folder / "kafka", site.ports["kafka"], log=site.log("kafka"))
         try:
-            kafka.start()
+            kafka.start(spawned)
         except LocalKafkaError as error:
             raise LocalRunError(str(error)) from error
-        if kafka.process is not None:
-            self._change("kafka", pid=kafka.process.pid, birth=kafka.process.birth)
-            begun.append("kafka")
 
     def _fill_kafka(self, site: Site) -> None:
         bootstrap = site.addresses["HIRESORT_BOOTSTRAP"]

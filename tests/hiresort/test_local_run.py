@@ -111,6 +111,20 @@ def test_everything_is_started_found_again_mended_and_stopped(folder: Path) -> N
 
 
 @pytest.mark.kafka
+def test_a_kill_of_up_itself_leaves_nothing_that_down_does_not_find(folder: Path) -> None:
+    up = subprocess.Popen(
+        [sys.executable, "-m", "hiresort", "up"], cwd=folder, stderr=subprocess.DEVNULL
+    )
+    run_file = folder / ".hiresort" / "run.json"
+    assert until(lambda: run_file.exists() and pids(folder)["kafka"] is not None, WAIT_S)
+    up.kill()
+    up.wait()
+    part = run_of(folder)["parts"]["kafka"]
+    assert "Stopped kafka" in hiresort(folder, "down").stderr
+    assert not processes.Process(part["pid"], part["birth"]).alive()
+
+
+@pytest.mark.kafka
 @pytest.mark.slow
 def test_a_part_that_cannot_start_is_told_with_its_log_and_nothing_stays(
     folder: Path, monkeypatch: pytest.MonkeyPatch
