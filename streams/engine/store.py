@@ -54,15 +54,15 @@ class Store:
         self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < end, in the order of keys, or against it."""
+        # RocksDB goes on reading the bound where the options keep it: they live in this generator
         options = ReadOptions()
         options.set_iterate_upper_bound(_POSITION if end is None else min(end, _POSITION))
-        rows: Iterator[tuple[bytes, bytes]]
         if not reverse:
-            rows = self._db.items(from_key=start, read_opt=options)
-            return rows
+            yield from self._db.items(from_key=start, read_opt=options)
+            return
         # rocksdict 0.3.29 ignores the lower bound of an iterator
-        rows = self._db.items(backwards=True, read_opt=options)
-        return takewhile(lambda row: row[0] >= start, rows)
+        rows: Iterator[tuple[bytes, bytes]] = self._db.items(backwards=True, read_opt=options)
+        yield from takewhile(lambda row: row[0] >= start, rows)
 
     def write(self, changes: Mapping[bytes, bytes | None], positions: Mapping[int, int]) -> None:
         """Apply rows (None deletes) and positions (partition -> next offset) as one batch."""

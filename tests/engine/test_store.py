@@ -37,6 +37,19 @@ def test_a_scan_is_in_key_order_and_shows_no_positions(store: Store) -> None:
     assert [k for k, _ in store.scan(reverse=True)] == [b"c", b"b/2", b"b/1", b"a/1"]
 
 
+def test_a_scan_keeps_its_bounds_while_the_store_is_read_and_memory_is_used(store: Store) -> None:
+    store.write({b"%d/%d" % (i, j): b"%d" % j for i in range(3) for j in range(3)}, {})
+    prefix = b"%d/" % 1
+    rows = store.scan(prefix, prefix + b"\xff")  # nobody else holds this bound
+    used = [b"\x00\x01" + bytes([i]) for i in range(50)]
+    assert [(key, store.get(key)) for key, _ in rows] == [
+        (b"1/0", b"0"),
+        (b"1/1", b"1"),
+        (b"1/2", b"2"),
+    ]
+    assert len(used) == 50
+
+
 def test_a_second_opener_is_told_who_has_it(tmp_path: Path, store: Store) -> None:
     with pytest.raises(StateLocked, match="in use by another process"):
         Store(tmp_path / "table", "app/topic")
