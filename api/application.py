@@ -1,5 +1,6 @@
 """The application, made of what it is given."""
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -16,6 +17,14 @@ from api.waiting import Waits
 
 SHUTDOWN_S = 10.0
 """For answers that are under way when the server is stopped."""
+
+KEEPALIVE_S = 75.0
+LINGER_S = 2.0
+"""For the rest of a body that was answered before it was read."""
+
+_not_http = logging.getLogger(f"{__name__}.not_http")
+_not_http.disabled = True
+"""What aiohttp logs, with a trace: that a client sent no HTTP. It is answered, and that is all."""
 
 
 def create_app(
@@ -49,6 +58,10 @@ def create_runner(app: web.Application) -> web.AppRunner:
         handler_cancellation=True,
         # A compressed body is refused, so it is not to be unpacked first.
         auto_decompress=False,
+        # Also of a connection whose first request does not come to its end.
+        keepalive_timeout=KEEPALIVE_S,
+        lingering_time=LINGER_S,
+        logger=_not_http,
         shutdown_timeout=SHUTDOWN_S,
     )
 

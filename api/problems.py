@@ -5,6 +5,7 @@
     ├── PaymentDeclined   402  the gateway refused the payment
     ├── NotAllowed        403  it takes a role that nobody has in the open mode
     ├── NotFound          404
+    ├── TooSlow           408  the body did not come in time
     ├── Conflict          409  sold out, price changed, too late to cancel, already over
     ├── UnsupportedMedia  415  the body is no plain application/json
     ├── Refused           422  fields that are wrong, or that no resort takes
@@ -82,6 +83,12 @@ class NotFound(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__("not-found", detail)
+
+
+class TooSlow(Problem):
+    """The request did not come to its end in time."""
+
+    status = 408
 
 
 class Conflict(Problem):

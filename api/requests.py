@@ -1,5 +1,6 @@
 """What a request says, read strictly."""
 
+import asyncio
 import base64
 import binascii
 import re
@@ -9,10 +10,11 @@ from secrets import token_hex
 from aiohttp import web
 
 from api.fields import CUSTOMER, IDENTIFIER
-from api.problems import Malformed, NotFound, UnsupportedMedia
+from api.problems import Malformed, NotFound, TooSlow, UnsupportedMedia
 from api.strict_json import NotJSON, parse
 
 LARGEST_BODY = 1 << 20
+BODY_S = 30
 DEFAULT_WAIT_S = 10
 LONGEST_WAIT_S = 30
 LARGEST_PAGE = 200
@@ -23,13 +25,17 @@ _CURSOR = re.compile(r"\d{14}/[A-Za-z0-9._~-]{1,128}", re.ASCII)
 
 
 async def read_object(request: web.Request) -> dict[str, object]:
-    """Read the body, a JSON object. Raises Malformed, UnsupportedMedia."""
+    """Read the body, a JSON object. Raises Malformed, TooSlow, UnsupportedMedia."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("unsupported-media", "a body may not be compressed")
     if request.content_type != "application/json":
         raise UnsupportedMedia("unsupported-media", "the Content-Type has to be application/json")
     try:
-        value = parse(await request.read())
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+        value = parse(body)
+    except TimeoutError:
+        raise TooSlow("too-slow", f"the body did not come within {BODY_S} s") from None
     except NotJSON as error:
         raise Malformed(
             "malformed-json", f"the body is no JSON that is read here: {error}"
