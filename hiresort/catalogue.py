@@ -172,7 +172,7 @@ def on_sale(bootstrap: str) -> list[Resort]:
                 unread.discard(record.partition())
             elif key is not None and value is not None:
                 resort = CODEC.decode(value)
-                assert isinstance(resort, Resort)  # noqa: S101  the codec knows no other record
+                assert isinstance(resort, Resort)  # the codec knows no other record
                 found[key] = resort
             elif key is not None:
                 found.pop(key, None)
