@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from api.problems import NotFound
 from api.tables import View
 
 
@@ -22,6 +23,13 @@ def answer(
         charset="utf-8",
         headers=headers,
     )
+
+
+def not_found(detail: str, *views: View[Any]) -> NotFound:
+    """Return the problem of what is not, or not yet, in these tables."""
+    problem = NotFound(detail)
+    problem.headers |= staleness(*views)
+    return problem
 
 
 def staleness(*views: View[Any]) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from api.answers import not_found
 from api.keys import ACCEPTED, TABLES
-from api.problems import NotFound
 from schemas.records import MyPage, Reserve
 
 
@@ -12,9 +12,8 @@ def known(request: web.Request, reservation_id: str) -> MyPage | Reserve:
 
     Raises NotFound, and NotRestored before the tables can be read.
     """
-    found = request.app[TABLES].reservation(reservation_id) or request.app[ACCEPTED].get(
-        reservation_id
-    )
+    tables, accepted = request.app[TABLES], request.app[ACCEPTED]
+    found = tables.reservation(reservation_id) or accepted.get(reservation_id)
     if found is None:
-        raise NotFound("there is no reservation of this id")
+        raise not_found("there is no reservation of this id", tables.reservations)
     return found

@@ -3,10 +3,9 @@
 from aiohttp import web
 
 from api import requests
-from api.answers import answer
+from api.answers import answer, not_found
 from api.keys import TABLES
 from api.lookup import known
-from api.problems import NotFound
 from api.shapes import Shapes
 from api.tables import Tables
 from schemas.records import Resort
@@ -25,7 +24,7 @@ async def view(request: web.Request) -> web.Response:
     tables, shapes = reading(request)
     row = tables.reservation(requests.id_of(request, "view"))
     if row is None:
-        raise NotFound("there is no view of this id")
+        raise not_found("there is no view of this id", tables.reservations)
     return answer(shapes.view(row), tables.reservations, tables.mypage, tables.resorts)
 
 
@@ -34,7 +33,7 @@ async def ticket(request: web.Request) -> web.Response:
     tables, shapes = reading(request)
     row = tables.tickets.get(requests.id_of(request, "ticket"))
     if row is None:
-        raise NotFound("there is no ticket of this number")
+        raise not_found("there is no ticket of this number", tables.tickets)
     return answer(shapes.ticket(row), tables.tickets, tables.resorts)
 
 
@@ -43,7 +42,7 @@ async def payment(request: web.Request) -> web.Response:
     tables, shapes = reading(request)
     row = tables.payments.get(requests.id_of(request, "payment"))
     if row is None:
-        raise NotFound("there is no payment of this id")
+        raise not_found("there is no payment of this id", tables.payments)
     shape = shapes.payment(row, tables.reservation(row.reservation_id))
     return answer(shape, tables.payments, tables.mypage, tables.resorts)
 
@@ -88,7 +87,8 @@ def reading(request: web.Request) -> tuple[Tables, Shapes]:
 
 def resort_in_path(request: web.Request) -> Resort:
     """Return the resort that the path names. Raises NotFound."""
-    row = request.app[TABLES].resorts.get(requests.id_of(request, "resort"))
+    resorts = request.app[TABLES].resorts
+    row = resorts.get(requests.id_of(request, "resort"))
     if row is None:
-        raise NotFound("there is no resort of this id")
+        raise not_found("there is no resort of this id", resorts)
     return row

@@ -138,6 +138,8 @@ class Replicas:
                 self._loop.call_soon_threadsafe(replica.tell, awaited)
 
     def _take_ends(self, ends: Ends, asked_at: float) -> None:
+        if self._problem is not None:
+            logger.info("tables are followed from %s", self._bootstrap)
         self._problem = None
         for topic, replica in self._by_topic.items():
             replica.expect(asked_at, ends[topic])

@@ -31,15 +31,15 @@ ANSWER_S = 4.0
 
 _IDLE_S = 0.05
 _LOST = (
-    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's own codes are named so
+    KafkaError._AUTO_OFFSET_RESET,
     KafkaError.OFFSET_OUT_OF_RANGE,
 )
 _AWAY = (
-    KafkaError._TRANSPORT,  # noqa: SLF001 - as above
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
-    KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
 )
-_END = KafkaError._PARTITION_EOF  # noqa: SLF001 - as above
+_END = KafkaError._PARTITION_EOF
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as it comes
 
 # librdkafka would write each failed connection to stderr: a reader's own `problem` says it once.
@@ -97,8 +97,10 @@ class Asked:
             except KafkaException as error:
                 if error.args[0].code() in _AWAY:
                     raise Unanswered(f"no Kafka answers at {self._bootstrap}") from None
-                why = f"Kafka at {self._bootstrap} does not tell about {asked}: {reason(error)}"
-                raise Unanswered(why) from None
+                about = f"{_named(asked)}: {reason(error)}"
+                raise Unanswered(
+                    f"Kafka at {self._bootstrap} does not tell about {about}"
+                ) from None
         return found
 
 
@@ -228,6 +230,10 @@ class Changelogs:
     def close(self) -> None:
         """Leave Kafka."""
         self._consumer.close()
+
+
+def _named(asked: object) -> str:
+    return f"{asked.topic}/{asked.partition}" if isinstance(asked, TopicPartition) else str(asked)
 
 
 def reason(error: KafkaException) -> str:

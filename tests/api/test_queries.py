@@ -180,6 +180,12 @@ async def test_a_method_that_is_not_for_a_path_is_405_and_tells_which_are(
         assert problem["type"] == "urn:hiresort:problem:method-not-allowed"
 
 
+async def test_that_a_table_has_no_row_says_how_old_it_may_be(client: ClientSession) -> None:
+    for path in ("/reservations/x", "/views/x", "/payments/x", "/issueds/x", "/resorts/x"):
+        async with client.get(path) as response:
+            assert (response.status, response.headers["Age"]) == (404, "2")
+
+
 @pytest.mark.parametrize("path", TABLE_PATHS)
 async def test_every_answer_from_a_table_says_how_old_it_may_be(
     client: ClientSession, path: str

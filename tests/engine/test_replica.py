@@ -72,7 +72,6 @@ async def test_a_row_that_cannot_be_read_is_left_out(replica: Replica[int]) -> N
     assert replica.positions() == {0: 5}
 
 
-@pytest.mark.xfail(reason="Store.scan frees its upper bound while RocksDB still reads it")
 async def test_rows_are_found_by_the_texts_of_their_index(tmp_path: Path) -> None:
     def by_tens(key: str, value: int) -> list[str]:
         return [f"{value // 10}/{key}"]
