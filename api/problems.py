@@ -149,14 +149,14 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
             raise
         return _of_aiohttp(request, error).response()
     except Exception:
-        logger.exception("%s %s failed", request.method, request.path)
+        logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
         return Failed("internal", "this server failed; its log says why").response()
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
     details: dict[int, tuple[str, str]] = {
-        404: ("not-found", f"nothing is at {request.path}"),
-        405: ("method-not-allowed", f"{request.method} is not for {request.path}"),
+        404: ("not-found", f"nothing is at {request.rel_url.raw_path}"),
+        405: ("method-not-allowed", f"{request.method} is not for {request.rel_url.raw_path}"),
         413: ("too-large", "a body may have up to 1 MiB"),
     }
     name, detail = details.get(error.status, ("malformed", error.reason))

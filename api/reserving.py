@@ -15,6 +15,7 @@ from api.shapes import Shapes
 from api.tables import mypage_key
 from schemas.records import MyPage, Reserve
 from streams.domain import fingerprint
+from streams.engine.replica import NotRestored
 
 
 async def reserve(request: web.Request) -> web.Response:
@@ -22,16 +23,26 @@ async def reserve(request: web.Request) -> web.Response:
     body = await requests.read_object(request)
     key = requests.idempotency_key_of(request)
     customer = requests.customer_of(request) or requests.guest(key)
-    tables, now = request.app[TABLES], request.app[NOW]
-    command = read_reserve(body, tables.resorts, Attempt(customer, key or token_hex(16), now()))
+    attempt = Attempt(customer, key or token_hex(16), request.app[NOW]())
+    command = read_reserve(body, request.app[TABLES].resorts, attempt)
     row = await _decision(request, command)
+    try:
+        return _answer(request, command, row)
+    except NotRestored:
+        # A table is being rebuilt since: the command is with Kafka all the same.
+        accepted = {"reservation_id": command.reservation_id, "status": "ACCEPTED"}
+        return answer(accepted, status=202, location=_location(command))
+
+
+def _answer(request: web.Request, command: Reserve, row: MyPage | None) -> web.Response:
+    """Answer what was decided, None if nothing was. Raises a Problem for a refusal."""
+    tables, location = request.app[TABLES], _location(command)
     shapes = Shapes(requests.origin_of(request), tables.resorts)
-    location = f"/reservations/{command.reservation_id}"
     if row is None:
         shown = tables.mypage.get(_key_of(command))
         shape = shapes.accepted(command) if shown is None else shapes.reservation(shown)
         return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
-    refusal = refusal_of(row, now())
+    refusal = refusal_of(row, request.app[NOW]())
     if refusal is not None:
         refusal.headers |= staleness(tables.mypage) | {"Location": location}
         raise refusal
@@ -61,6 +72,10 @@ async def _decision(request: web.Request, command: Reserve) -> MyPage | None:
             request.app[ACCEPTED].remember(command)
         watched = ((tables.mypage, key), (tables.reservations, command.reservation_id))
         return await waits.until(look, watched, requests.wait_of(request))
+
+
+def _location(command: Reserve) -> str:
+    return f"/reservations/{command.reservation_id}"
 
 
 def _key_of(command: Reserve) -> str:

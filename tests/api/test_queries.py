@@ -157,6 +157,7 @@ async def test_a_span_that_cannot_be_is_a_problem_of_the_client(
     "path",
     [
         "/nothing",
+        "/nothing%FF%0A%ED%A0%80",
         "/resorts/atlantis",
         "/resorts/atlantis/availability",
         "/mypage/a%2Fb",

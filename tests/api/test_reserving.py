@@ -1,6 +1,7 @@
 """POST /reservations answers what became of the reservation."""
 
 import asyncio
+import io
 import json
 from typing import Any
 
@@ -231,6 +232,17 @@ async def test_nothing_is_sent_before_the_tables_can_be_read(
     assert (status, problem["type"], worker.sent) == (503, PROBLEM + "being-restored", [])
 
 
+async def test_a_command_that_kafka_has_is_never_answered_as_if_it_had_not(
+    client: ClientSession, worker: FakeWorker
+) -> None:
+    worker.running = False
+    waiting = asyncio.create_task(post(client, headers=KEYED | {"Prefer": "wait=1"}))
+    await happens(lambda: worker.mypage.watched)
+    worker.mypage.restored = False
+    status, body, headers = await waiting
+    assert (status, body["status"], headers["Location"]) == (202, "ACCEPTED", f"/reservations/{ID}")
+
+
 async def test_more_requests_than_may_wait_are_told_so_at_once(
     client: ClientSession, worker: FakeWorker
 ) -> None:
@@ -363,7 +375,7 @@ async def test_what_cannot_be_read_is_a_problem_of_the_client(
     client: ClientSession, worker: FakeWorker, data: bytes, headers: dict[str, str], status: int
 ) -> None:
     headers = {"Content-Type": "application/json"} | headers
-    async with client.post("/reservations", data=data, headers=headers) as response:
+    async with client.post("/reservations", data=io.BytesIO(data), headers=headers) as response:
         assert response.status == status
         assert response.content_type == "application/problem+json"
     assert worker.sent == []
