@@ -4,9 +4,9 @@ import secrets
 from dataclasses import replace
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from hiresort.kafka_clients import admin as admin_of
 from hiresort.local.kafka import LocalKafka
 from schemas.records import Availability
 from topics.admin import Difference, Found, KafkaAway, KafkaRefused, apply, check, compare
@@ -99,7 +99,7 @@ def test_apply_leaves_a_topic_as_it_is_and_check_tells_how_it_differs(
     kafka: LocalKafka, topics: list[Topic]
 ) -> None:
     table = topics[1]
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin = admin_of(kafka.bootstrap)
     other = NewTopic(table.name, 2, config={"cleanup.policy": "delete"})
     admin.create_topics([other])[table.name].result(30)
     assert apply(kafka.bootstrap, topics=[table]) == []

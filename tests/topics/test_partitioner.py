@@ -4,9 +4,10 @@ import secrets
 
 import pytest
 from confluent_kafka import Message, Producer
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from hiresort.kafka_clients import admin as admin_of
+from hiresort.kafka_clients import settings
 from hiresort.local.kafka import LocalKafka
 from topics.partitioner import murmur2, partition_for
 
@@ -50,9 +51,9 @@ def test_a_topic_without_partitions_is_refused(partitions: int) -> None:
 
 def test_librdkafka_told_murmur2_random_puts_a_key_where_we_say(kafka: LocalKafka) -> None:
     topic, partitions = f"partitioned-{secrets.token_hex(4)}", 7
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin = admin_of(kafka.bootstrap)
     admin.create_topics([NewTopic(topic, partitions)])[topic].result(30)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random"})
+    producer = Producer(settings(kafka.bootstrap, partitioner="murmur2_random"))
     seen: dict[bytes, int | None] = {}
 
     def delivered(_: object, record: Message) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from hiresort.deadlines import until
+from hiresort.kafka_clients import admin as admin_of
 from hiresort.local.kafka import LocalKafka
 from hiresort.topics_command import topics
 from topics.catalog import RESORTS, TOPICS
@@ -63,7 +63,7 @@ def test_apply_creates_the_catalogue_and_check_tells_what_differs(empty_kafka: L
     assert checked.output == f"all {len(TOPICS)} topics are as the catalogue wants them\n"
     assert checked.exit_code == 0
 
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = admin_of(bootstrap)
     admin.create_partitions([NewPartitions(RESORTS.name, 6)])[RESORTS.name].result(30)
     assert until(lambda: run("check", bootstrap=bootstrap).exit_code == 1, 30)
     for command in ("check", "apply"):
