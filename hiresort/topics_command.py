@@ -71,7 +71,7 @@ def list_topics() -> None:
         records = ", ".join(record.__name__ for record in topic.records) or "any record"
         readers = ", ".join(topic.readers) or "nobody else"
         click.echo(f"{topic.name:<{width}}  {topic.partitions} partitions, {kind}, by {topic.key}")
-        click.echo(f"{'':<{width}}  {records}: {topic.writer} -> {readers}")
+        click.echo(f"{'':<{width}}  {records}: {', '.join(topic.writers)} -> {readers}")
 
 
 def _tell(context: click.Context, differences: list[Difference]) -> None:

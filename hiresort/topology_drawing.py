@@ -2,7 +2,7 @@
 
 import re
 
-from hiresort.topology_view import Topology, writers
+from hiresort.topology_view import Topology
 
 
 def as_text(topology: Topology) -> str:
@@ -22,7 +22,9 @@ def as_text(topology: Topology) -> str:
     lines.append("")
     width = max((len(topic.name) for topic in topology.flows), default=0)
     for topic in topology.flows:
-        lines.append(f"{topic.name:<{width}}  {topic.writer} -> {', '.join(topic.readers)}")
+        lines.append(
+            f"{topic.name:<{width}}  {', '.join(topic.writers)} -> {', '.join(topic.readers)}"
+        )
     return "\n".join(lines)
 
 
@@ -50,7 +52,7 @@ def _into_topics(topology: Topology) -> list[tuple[str, str]]:
     arrows = []
     apps = {app.name for app in topology.apps}
     for topic in topology.flows:
-        for writer in writers(topic):
+        for writer in topic.writers:
             start = _id("app" if writer in apps else "out", writer)
             arrows.append((start, _id("topic", topic.name)))
     return arrows

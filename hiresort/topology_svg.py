@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from hiresort.topology_drawing import as_text
-from hiresort.topology_view import AgentView, AppView, TableView, Topology, writers
+from hiresort.topology_view import AgentView, AppView, TableView, Topology
 from topics.catalog import Topic
 
 MARGIN = 24
@@ -128,7 +128,7 @@ class _Picture:
         self._flows = sorted(topology.flows, key=self._height_of_reader)
         self._topics = {topic.name: self._topic(topic) for topic in self._flows}
         self._apps = {app.name: self._app(app) for app in topology.apps}
-        sources = [w for topic in self._flows for w in topology.outsiders(writers(topic))]
+        sources = [w for topic in self._flows for w in topology.outsiders(topic.writers)]
         self._sources = {name: Box("outside", name) for name in dict.fromkeys(sources)}
         self._columns = self._ranked()
         self._legend = _legend()
@@ -145,7 +145,7 @@ class _Picture:
         lines = []
         for topic in self._flows:
             box = self._topics[topic.name]
-            starts = [self._apps.get(w) or self._sources[w] for w in writers(topic)]
+            starts = [self._apps.get(w) or self._sources[w] for w in topic.writers]
             lines += [self._line(start, box) for start in starts]
         for app in topology.apps:
             inner = {(box.kind, box.name): box for box in self._apps[app.name].inside}
@@ -190,7 +190,7 @@ class _Picture:
     def _ranked(self) -> list[list[Box]]:
         """Columns by distance from the outside; what is not reached comes last."""
         topology, ranks = self._topology, dict[str, int]()
-        frontier = [t.name for t in self._flows if topology.outsiders(writers(t))]
+        frontier = [t.name for t in self._flows if topology.outsiders(t.writers)]
         rank = 1
         while frontier:
             ranks |= dict.fromkeys(frontier, rank)

@@ -51,11 +51,11 @@ class Topology:
 
     def written_by(self, app: AppView) -> list[Topic]:
         """The topics, changelogs left out, that the app writes."""
-        return [topic for topic in self.flows if app.name in writers(topic)]
+        return [topic for topic in self.flows if app.name in topic.writers]
 
     def follows(self, app: AppView, table: TableView) -> bool:
         """Say whether others write the table's topic."""
-        return any(t.name == table.changelog and app.name not in writers(t) for t in self.topics)
+        return any(t.name == table.changelog and app.name not in t.writers for t in self.topics)
 
     def outsiders(self, names: tuple[str, ...]) -> list[str]:
         """Those of the names that are no application of ours."""
@@ -66,11 +66,6 @@ class Topology:
         """Who outside of the applications reads the table, by its changelog."""
         found = [topic.readers for topic in self.topics if topic.name == table.changelog]
         return self.outsiders(found[0]) if found else []
-
-
-def writers(topic: Topic) -> tuple[str, ...]:
-    """Who writes a topic: the catalogue may name several."""
-    return tuple(topic.writer.split(", "))
 
 
 def running() -> Topology:

@@ -48,7 +48,7 @@ class Topic:
     name: str
     key: str
     records: tuple[type[Record], ...]
-    writer: str
+    writers: tuple[str, ...]
     readers: tuple[str, ...] = ()
     compacted: bool = False
     partitions: int = PARTITIONS
@@ -63,52 +63,50 @@ class Topic:
 
 
 RESORTS = Topic(
-    "resorts", "resort_id", (Resort,), "operators", (RESERVATIONS_APP, "api"), compacted=True
+    "resorts", "resort_id", (Resort,), ("operators",), (RESERVATIONS_APP, "api"), compacted=True
 )
 RESERVATION_COMMANDS = Topic(
     "reservation-commands",
     "resort_id",
     (Reserve, Pay, Cancel, Amend, Expire),
-    "clients",
+    ("clients", RESERVATIONS_APP),
     (RESERVATIONS_APP,),
 )
 PAYMENT_REQUESTS = Topic(
-    "payment-requests", "reservation_id", (Charge, Refund), RESERVATIONS_APP, (PAYMENTS_APP,)
+    "payment-requests", "reservation_id", (Charge, Refund), (RESERVATIONS_APP,), (PAYMENTS_APP,)
 )
 PAYMENT_OUTCOMES = Topic(
-    "payment-outcomes", "reservation_id", (PaymentOutcome,), PAYMENTS_APP, (PAYMENTS_APP,)
+    "payment-outcomes", "reservation_id", (PaymentOutcome,), (PAYMENTS_APP,), (PAYMENTS_APP,)
 )
 PAYMENT_RESULTS = Topic(
     "payment-results",
     "resort_id",
     (Approved, Declined, Unavailable, Refunded, RefundFailed),
-    PAYMENTS_APP,
+    (PAYMENTS_APP,),
     (RESERVATIONS_APP,),
 )
 RESERVATION_EVENTS = Topic(
     "reservation-events",
     "customer_id",
     (ReservationEvent,),
-    RESERVATIONS_APP,
+    (RESERVATIONS_APP,),
     (RESERVATIONS_APP, "clients"),
 )
 DEAD_LETTERS = Topic(
-    "dead-letters", "that of the record", (), f"{RESERVATIONS_APP}, {PAYMENTS_APP}", ("operators",)
+    "dead-letters", "that of the record", (), (RESERVATIONS_APP, PAYMENTS_APP), ("operators",)
 )
 
 
 def _changelog(
     app: str, table: str, key: str, record: type[Record], readers: tuple[str, ...] = ()
 ) -> Topic:
-    return Topic(f"{app}-{table}-changelog", key, (record,), app, readers, compacted=True)
+    return Topic(f"{app}-{table}-changelog", key, (record,), (app,), readers, compacted=True)
 
 
 AVAILABILITY = _changelog(
     RESERVATIONS_APP, "availability", "resort_id/room_type/night", Availability, ("api",)
 )
-RESERVATIONS = _changelog(
-    RESERVATIONS_APP, "reservations", "reservation_id", Reservation, ("api",)
-)
+RESERVATIONS = _changelog(RESERVATIONS_APP, "reservations", "reservation_id", Reservation, ("api",))
 TICKETS = _changelog(RESERVATIONS_APP, "tickets", "ticket", Ticket, ("api", "connect"))
 MYPAGE = _changelog(RESERVATIONS_APP, "mypage", "customer_id/reservation_id", MyPage, ("api",))
 DECISIONS = _changelog(RESERVATIONS_APP, "decisions", "resort_id", Decisions)
