@@ -1,15 +1,18 @@
 """Topics, read to an end that is fixed before, in batches of thousands."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from hiresort.audit.evidence import Span
+from hiresort.deadlines import until
 from hiresort.kafka_clients import KafkaUnreachable, partitions_of, reader, settings
 
 BATCH = 10_000
 ANSWER_S = 20.0
+LOOK_S = 2.0
 
 Partition = tuple[str, int]
 
@@ -63,12 +66,16 @@ def read(bootstrap: str, ranges: Mapping[Partition, range]) -> Iterator[list[Kaf
         consumer.assign(
             [TopicPartition(*partition, offsets.start) for partition, offsets in left.items()]
         )
+        moved = time.monotonic()
         while left:
-            batch = take(consumer, ANSWER_S)
-            if not batch:
+            unfinished = len(left)
+            batch = list(_within(take(consumer, LOOK_S), left))
+            if batch or len(left) < unfinished:
+                moved = time.monotonic()
+                yield batch
+            elif time.monotonic() - moved > ANSWER_S:
                 names = ", ".join(f"{topic}/{number}" for topic, number in left)
                 raise KafkaUnreachable(f"Kafka at {bootstrap} stopped answering for {names}")
-            yield list(_within(batch, left))
     except KafkaException as error:
         raise KafkaUnreachable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
     finally:
@@ -78,7 +85,8 @@ def read(bootstrap: str, ranges: Mapping[Partition, range]) -> Iterator[list[Kaf
 def take(consumer: Consumer, wait_s: float) -> list[KafkaRecord]:
     """Return what is there, waiting at most so long for the first record.
 
-    Raises KafkaException for an error that does not pass by itself.
+    Errors are among them, except a fatal one: that is raised as KafkaException. Others pass, or
+    nothing comes any more.
     """
     batch = consumer.consume(1, wait_s)
     if batch:
@@ -86,14 +94,9 @@ def take(consumer: Consumer, wait_s: float) -> list[KafkaRecord]:
         batch += consumer.consume(BATCH - 1, 0)
     for message in batch:
         error = message.error()
-        if error is not None and not _passes(error):
+        if error is not None and error.fatal():
             raise KafkaException(error)
     return cast("list[KafkaRecord]", batch)
-
-
-def _passes(error: KafkaError) -> bool:
-    ended: bool = error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  its public name
-    return ended or error.retriable()
 
 
 def _within(batch: list[KafkaRecord], left: dict[Partition, range]) -> Iterator[KafkaRecord]:
@@ -112,7 +115,17 @@ def _within(batch: list[KafkaRecord], left: dict[Partition, range]) -> Iterator[
 
 
 def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
-    found = consumer.get_watermark_offsets(partition, timeout=ANSWER_S)
-    if found is None:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  its public name
-    return found
+    """Ask until it is known: of a new topic, or after a broker's restart, nobody leads at first."""
+    found: list[tuple[int, int] | None] = []
+    failures: list[KafkaException] = []
+
+    def asked() -> bool:
+        try:
+            found.append(consumer.get_watermark_offsets(partition, timeout=LOOK_S))
+        except KafkaException as error:
+            failures.append(error)
+        return bool(found) and found[-1] is not None
+
+    if until(asked, ANSWER_S) and found[-1] is not None:
+        return found[-1]
+    raise failures[-1] if failures else KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001

@@ -50,6 +50,8 @@ from topics.partitioner import partition_for
 
 RUN = Run("abc234")
 HOLD_MS = 3_600_000
+COMMANDS_FIRST = 0.6
+"""How often a command is decided before a payment that waits."""
 
 
 class Written:
@@ -233,20 +235,18 @@ def reserve(number: int, **changes: object) -> Reserve:
     return changed(command, reservation_id=derived)
 
 
-def _write_all(size: int, seed: int) -> Evidence:
-    random = Random(seed)  # noqa: S311 - repeatable
-    apps = Apps(random)
+def _play(apps: Apps, size: int, seed: int, declines: float) -> None:
+    """Send a demo; payments are answered some time later, before a late cancel at the latest."""
     apps.sell(half(CAPACITIES))
     actions = deque(in_order(collect(demo(size, seed)).valid))
     while actions or apps.asked:
-        if actions and random.random() < 0.6:
+        late = bool(actions) and actions[0].late
+        if actions and not (late and apps.asked) and apps.random.random() < COMMANDS_FIRST:
             action = actions.popleft()
             make = RUN.reserve if action.kind == "reserve" else RUN.cancel
             apps.command(make(action.row))
         elif apps.asked:
-            apps.settle(decline=random.random() < 0.03)
-    _write_the_rest(apps)
-    return _closed(apps)
+            apps.settle(decline=apps.random.random() < declines)
 
 
 def _write_the_rest(apps: Apps) -> None:
@@ -296,8 +296,19 @@ def _closed(apps: Apps) -> Evidence:
 
 @pytest.fixture(scope="session")
 def written() -> Evidence:
-    """What a demo leaves behind; not to be changed."""
-    return _write_all(size=250, seed=5)
+    """What a demo leaves behind, and all else that can happen; not to be changed."""
+    apps = Apps(Random(5))  # noqa: S311 - repeatable
+    _play(apps, size=250, seed=5, declines=0.03)
+    _write_the_rest(apps)
+    return _closed(apps)
+
+
+@pytest.fixture(scope="session")
+def replayed() -> Evidence:
+    """What a replay of 250 rows of a demo with seed 5 leaves behind; not to be changed."""
+    apps = Apps(Random(6))  # noqa: S311 - repeatable
+    _play(apps, size=250, seed=5, declines=0)
+    return _closed(apps)
 
 
 @pytest.fixture
