@@ -48,11 +48,11 @@ def run(replayed: Sequence[str], kills: int, expected: int, seed: int, folder: P
         return 1
     try:
         replay = subprocess.Popen([*HIRESORT, "replay", *replayed], cwd=folder, env=environment)
-        made = 0
+        made = last = 0
         for mark in _marks(expected, kills, seed):
-            if not _reaches(mark, replay, folder):
+            if not _reaches(max(mark, last), replay, folder):
                 break
-            _kill_workers(folder)
+            last = _kill_workers(folder)
             made += 1
             if hiresort("up"):
                 return 1
@@ -76,7 +76,8 @@ def _reaches(mark: int, replay: subprocess.Popen[bytes], folder: Path) -> bool:
     return replay.poll() is None and _events(bootstrap) > mark
 
 
-def _kill_workers(folder: Path) -> None:
+def _kill_workers(folder: Path) -> int:
+    """Kill both, and answer how many events there were then."""
     run = _run(folder)
     for name in WORKERS:
         pid = run.parts[name].pid
@@ -84,6 +85,7 @@ def _kill_workers(folder: Path) -> None:
             os.killpg(pid, signal.SIGKILL)
     events = _events(run.addresses["HIRESORT_BOOTSTRAP"])
     click.echo(f"{time.strftime('%H:%M:%S')} killed both workers at {events} events")
+    return events
 
 
 def _run(folder: Path) -> Run:
