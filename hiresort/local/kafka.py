@@ -133,6 +133,10 @@ class LocalKafka:
         if self._wanted is not None and not ports.is_free(self._wanted):
             raise PortTaken(f"Kafka can't listen on port {self._wanted}: it is taken")
         data = self.folder / "data"
+        if "," in str(data):
+            raise LocalKafkaError(
+                f"Kafka takes {data} for several folders: choose one without comma"
+            )
         if _in_use(data):
             raise FolderInUse(f"another Kafka runs on {data}")
         java = _java()
@@ -194,14 +198,15 @@ class LocalKafka:
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "server.properties"
-        path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        path.write_text("".join(f"{name}={_ascii(text)}\n" for name, text in settings.items()))
         return path
 
     def _spawn(self, command: tuple[str, ...]) -> processes.Process:
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         try:
             # Nothing of ours: a JAVA_TOOL_OPTIONS or KAFKA_OPTS of the user is not for this one.
-            return processes.spawn(command, self.log, {})
+            # The locale lets Java open a folder whose name is not ASCII.
+            return processes.spawn(command, self.log, {"LC_ALL": "C.UTF-8"})
         except OSError as error:
             raise KafkaDied(f"Kafka can't be started: {error}") from error
 
@@ -225,6 +230,15 @@ class LocalKafka:
             if errors:
                 return "\n".join((f"{problem}; {self.log} says:", *errors))
         return f"{problem}; the last lines of {self.log}:\n{processes.last_lines(self.log)}"
+
+
+def _ascii(text: str) -> str:
+    """Write a text for Java's properties files: what is not ASCII as UTF-16 in hexadecimal."""
+    return re.sub(
+        r"[^\x00-\x7f]",
+        lambda found: re.sub("(....)", r"\\u\1", found[0].encode("utf-16-be").hex()),
+        text.replace("\\", "\\\\"),
+    )
 
 
 def _in_use(data: Path) -> bool:

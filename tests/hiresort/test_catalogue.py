@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -14,6 +15,7 @@ from hiresort.catalogue import CatalogueError
 from hiresort.kafka_clients import KafkaUnreachable
 from hiresort.local import ports
 from hiresort.local.kafka import LocalKafka
+from hiresort.resorts_command import resorts
 from topics.catalog import RESORTS
 
 ROOM = {"room_type": "standard", "capacity": 10, "sleeps": 2, "price": 100}
@@ -118,6 +120,21 @@ def test_what_was_loaded_is_on_sale_and_a_later_load_replaces_only_its_own(
 def test_a_load_does_not_wait_for_workers_that_do_not_run(bootstrap: str) -> None:
     ends = catalogue.load(bootstrap, catalogue.read())
     assert catalogue.followed(bootstrap, ends, within_s=0)
+
+
+def test_the_commands_load_once_and_list_what_is_on_sale(bootstrap: str, tmp_path: Path) -> None:
+    def call(*arguments: str) -> str:
+        answer = CliRunner().invoke(resorts, [*arguments, "--bootstrap", bootstrap])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    assert call("list") == ""
+    assert call("load", str(written(tmp_path, RESORT)), "--if-empty") == "1 on sale: jeju\n"
+    assert call("load", "--if-empty") == ""
+    assert call("list").splitlines() == [
+        "jeju  Jeju Resort, Jeju, KRW",
+        "  * standard            100 a night, sleeps 2, 10 rooms",
+    ]
 
 
 def test_a_kafka_that_is_not_there_is_told_with_what_to_do() -> None:

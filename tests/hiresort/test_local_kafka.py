@@ -70,6 +70,14 @@ def test_a_kill_costs_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
 
 @pytest.mark.kafka
+def test_the_name_of_its_folder_may_be_any_but_for_a_comma(tmp_path: Path) -> None:
+    with LocalKafka(tmp_path / "제주 é😀 \\ %"):
+        pass
+    with pytest.raises(LocalKafkaError, match="without comma"):
+        LocalKafka(tmp_path / "a,b").start()
+
+
+@pytest.mark.kafka
 def test_a_second_one_on_the_same_data_or_port_is_refused(
     kafka: LocalKafka, tmp_path: Path
 ) -> None:
