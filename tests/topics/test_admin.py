@@ -12,8 +12,8 @@ from schemas.records import Availability
 from topics.admin import Difference, Found, KafkaAway, KafkaRefused, apply, check, compare
 from topics.catalog import TOPICS, Topic
 
-LOG = Topic("log", "resort_id", (Availability,), "clients")
-TABLE = Topic("table", "resort_id", (Availability,), "app", compacted=True)
+LOG = Topic("log", "resort_id", (Availability,), ("clients",))
+TABLE = Topic("table", "resort_id", (Availability,), ("app",), compacted=True)
 
 
 def as_declared(*topics: Topic) -> dict[str, Found]:
