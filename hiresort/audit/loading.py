@@ -5,12 +5,12 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-from hiresort import groups
 from hiresort.audit import reading
 from hiresort.audit.evidence import DeadLetter, Entry, Evidence, LogState, Place
-from hiresort.audit.log import GROUPS
+from hiresort.audit.log import GROUPS, INPUTS
 from hiresort.audit.reading import KafkaRecord, Partition
-from hiresort.kafka_clients import admin, partitions_of
+from hiresort.deadlines import until
+from hiresort.kafka_clients import KafkaUnreachable
 from schemas.codec import Codec, CodecError
 from streams.placement import FORWARDED_FROM
 from topics import catalog
@@ -24,9 +24,7 @@ def load(bootstrap: str) -> Evidence:
 
     Committed offsets are taken first: what an app has read was there when the ends were taken.
     """
-    client = admin(bootstrap)
-    partitions_of(client, catalog.RESORTS.name, bootstrap)  # before anything waits for an answer
-    committed = {group: groups.committed(client, group) for group in GROUPS}
+    committed = {group: _committed(bootstrap, group) for group in GROUPS}
     read_at = int(time.time() * 1000)
     spans = reading.spans(bootstrap, [topic.name for topic in TOPICS])
     ranges = {each: range(span.start, span.stable) for each, span in spans.items()}
@@ -36,6 +34,25 @@ def load(bootstrap: str) -> Evidence:
     evidence = loader.evidence()
     evidence.log = LogState(spans, loader.last, committed, (first, second))
     return evidence
+
+
+def _committed(bootstrap: str, group: str) -> dict[Partition, int]:
+    """What an app has committed of its input. Raises KafkaUnreachable."""
+    positions = reading.Positions(bootstrap, group)
+    found: dict[Partition, int] | None = None
+
+    def answered() -> bool:
+        nonlocal found
+        found = positions.of(inputs)
+        return found is not None
+
+    try:
+        inputs = [each for topic in INPUTS[group] for each in positions.partitions(topic)]
+        if until(answered, reading.ANSWER_S) and found is not None:
+            return found
+    finally:
+        positions.close()
+    raise KafkaUnreachable(f"Kafka at {bootstrap} does not tell what {group} has read")
 
 
 def _digested(

@@ -82,6 +82,39 @@ def read(bootstrap: str, ranges: Mapping[Partition, range]) -> Iterator[list[Kaf
         consumer.close()
 
 
+class Positions:
+    """What a group has committed, for one who does not join it.
+
+    By a consumer and not by an admin client: librdkafka's questions about groups end the process
+    when a broker restarts meanwhile (its issues 3663 and 4605).
+    """
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = Consumer(settings(bootstrap, group_id=group, enable_auto_commit="false"))
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """A topic's partitions. Raises KafkaUnreachable."""
+        numbers = partitions_of(self._consumer, topic, self._bootstrap)
+        return [(topic, number) for number in numbers]
+
+    def of(self, partitions: Iterable[Partition]) -> dict[Partition, int] | None:
+        """The offset that the group reads next, of each partition in which it has read anything.
+
+        None while nobody answers, or one of its transactions is not over.
+        """
+        asked = [TopicPartition(*partition) for partition in partitions]
+        try:
+            found = self._consumer.committed(asked, timeout=LOOK_S) if asked else []
+        except KafkaException:
+            return None
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+
 def take(consumer: Consumer, wait_s: float) -> list[KafkaRecord]:
     """Return what is there, waiting at most so long for the first record.
 

@@ -20,10 +20,10 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from hiresort import catalogue, groups
-from hiresort.audit.reading import Partition, spans, take
+from hiresort import catalogue
+from hiresort.audit.reading import Partition, Positions, spans, take
 from hiresort.deadlines import until
-from hiresort.kafka_clients import KafkaUnreachable, admin, reader, settings
+from hiresort.kafka_clients import KafkaUnreachable, reader, settings
 from hiresort.replay.commands import Run
 from hiresort.replay.rows import Action
 from hiresort.replay.standings import Standings
@@ -74,7 +74,7 @@ class Play:
 
     def __init__(self, bootstrap: str, run: Run) -> None:
         self._bootstrap, self._run = bootstrap, run
-        self._admin = admin(bootstrap)
+        self._positions = Positions(bootstrap, RESERVATIONS_APP)
         self._ends: dict[Partition, int] = {}
         self.starts: dict[Partition, int] = {
             partition: span.end
@@ -137,10 +137,18 @@ class Play:
         Raises Stalled.
         """
         if not until(lambda: self._has_read(self._ends), patience_s):
-            raise Stalled(f"the reservations app has not read its input within {patience_s:.0f} s")
+            position = self._positions.of(self._ends) or {}
+            behind = [
+                f"{topic}/{number} up to {position.get((topic, number))} of {end}"
+                for (topic, number), end in self._ends.items()
+                if position.get((topic, number), 0) < end
+            ]
+            raise Stalled(
+                f"within {patience_s:.0f} s the reservations app has read {', '.join(behind)}"
+            )
 
     def _has_read(self, wanted: dict[Partition, int]) -> bool:
-        position = groups.committed(self._admin, RESERVATIONS_APP)
+        position = self._positions.of(wanted) or {}
         return all(position.get(partition, 0) >= end for partition, end in wanted.items())
 
     def _follower(self) -> Consumer:
