@@ -21,8 +21,7 @@ from schemas.records import (
     ReservationEvent,
     Resort,
 )
-from streams.domain.paying import intent_of
-from topics.catalog import INTENTS, PAYMENTS_APP, Topic
+from topics.catalog import INTENTS, PAYMENTS_APP, RESERVATIONS_APP, Topic
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -190,13 +189,20 @@ class Evidence:
         }
 
     @cached_property
-    def waiting(self) -> set[str]:
-        """Payment steps that the gateway has not answered: known intents, unread requests."""
-        steps = {key for key, _ in self.rows(INTENTS)}
-        for entry in self.requests:
-            if self.log.unread(PAYMENTS_APP, entry.place):
-                steps.add(intent_of(entry.value).step)
-        return steps
+    def under_way(self) -> set[str]:
+        """Reservations with a payment step that is asked for, answered or told, and not read on."""
+        under_way = {key.partition("/")[0] for key, _ in self.rows(INTENTS)}
+        for group, entries in (
+            (PAYMENTS_APP, self.requests),
+            (PAYMENTS_APP, self.outcomes),
+            (RESERVATIONS_APP, self.results),
+        ):
+            under_way.update(
+                entry.value.reservation_id
+                for entry in entries
+                if self.log.unread(group, entry.place)
+            )
+        return under_way
 
     def rows(self, topic: Topic) -> Iterator[tuple[str, Entry[Record]]]:
         """Last values of a table, with their keys."""

@@ -10,8 +10,6 @@ from schemas.records import Approved, Refunded, ReservationEvent
 Sums = Counter[str]
 """Minor units by currency."""
 
-ANSWERS = ("Refunded", "RefundFailed")
-
 
 def no_double_charge(evidence: Evidence) -> Verdict:
     """At most one capture for a reservation, at most one refund of it, of all of it (5)."""
@@ -38,18 +36,20 @@ def no_double_charge(evidence: Evidence) -> Verdict:
 def conservation(evidence: Evidence) -> Verdict:
     """What was captured and not refunded is the price of what is confirmed (6).
 
-    A refund that the gateway refused, or has not been asked for yet, is still owed: a note.
+    A refund that the gateway refused is still owed; what is under way is left out: both are notes.
     """
     verdict = Verdict()
     kept, due, owed = Sums(), Sums(), Sums()
-    for movements in _movements(evidence).values():
-        kept.update(_net(movements))
-    for ending in evidence.endings.values():
+    for reservation, movements in _movements(evidence).items():
+        if reservation not in evidence.under_way:
+            kept.update(_net(movements))
+    for reservation, ending in evidence.endings.items():
+        if reservation in evidence.under_way:
+            continue
         verdict.checked += 1
         if ending.status == "CONFIRMED":
             due[ending.currency] += ending.price
-    for debts in _owed(evidence).values():
-        owed.update(debts)
+        owed.update(_owed(evidence, reservation))
     for currency in sorted(kept.keys() | due.keys() | owed.keys()):
         expected = due[currency] + owed[currency]
         if kept[currency] != expected:
@@ -58,34 +58,34 @@ def conservation(evidence: Evidence) -> Verdict:
                 f" and {owed[currency]} to give back: {kept[currency] - expected:+d} minor units"
             )
     verdict.notes += [
-        f"{amount} {currency} (minor units) are still to be given back: refused or waiting"
+        f"{amount} {currency} (minor units) are to be given back by hand: the refund was refused"
         for currency, amount in sorted(owed.items())
-        if amount
     ]
+    if evidence.under_way:
+        verdict.notes.append(f"{len(evidence.under_way)} reservations with payments under way")
     return verdict
 
 
 def paid_for(evidence: Evidence) -> Verdict:
     """A ticket with a price has its capture; what was rejected or expired has cost nothing (7)."""
     verdict = Verdict()
-    movements, owed = _movements(evidence), _owed(evidence)
+    movements = _movements(evidence)
     for entry in evidence.events:
         event = entry.value
         if event.type != "TicketIssued" or not event.price:
             continue
         verdict.checked += 1
-        captures = [
-            each for each in movements.get(event.reservation_id, ()) if each.kind == "CAPTURE"
-        ]
-        if not any(_pays(capture, event) for capture in captures):
+        paid = movements.get(event.reservation_id, ())
+        if not any(_pays(each, event) for each in paid):
             verdict.fail(f"{event.reservation_id} is confirmed without a capture of its price")
     for reservation, ending in evidence.endings.items():
-        if ending.status in ("REJECTED", "EXPIRED"):
-            verdict.checked += 1
-            cost = _net(movements.get(reservation, ()))
-            cost.subtract(owed.get(reservation, Sums()))
-            if any(cost.values()):
-                verdict.fail(f"{reservation} is {ending.status} and has cost {dict(cost)}")
+        if ending.status not in ("REJECTED", "EXPIRED") or reservation in evidence.under_way:
+            continue
+        verdict.checked += 1
+        cost = _net(movements.get(reservation, ()))
+        cost.subtract(_owed(evidence, reservation))
+        if any(cost.values()):
+            verdict.fail(f"{reservation} is {ending.status} and has cost {dict(cost)}")
     return verdict
 
 
@@ -119,24 +119,19 @@ def _net(movements: Iterable[Movement]) -> Sums:
     return net
 
 
-def _owed(evidence: Evidence) -> dict[str, Sums]:
-    """By reservation, refunds that were decided and are refused or still to be asked for."""
-    owed: defaultdict[str, Sums] = defaultdict(Sums)
-    for reservation, ending in evidence.endings.items():
-        if ending.refund not in ("PENDING", "FAILED"):
-            continue
-        story = [entry.value for entry in evidence.stories[reservation]]
-        answers = {event.refund_of: event.type for event in story if event.type in ANSWERS}
-        for event in story:
-            if event.type != "RefundRequested" or event.amount is None:
-                continue
-            answer = answers.get(event.refund_of)
-            waits = f"{reservation}/refund/{event.refund_of}" in evidence.waiting
-            if answer == "RefundFailed" or (answer is None and waits):
-                owed[reservation][event.amount_currency or event.currency] += event.amount
-    return dict(owed)
+def _owed(evidence: Evidence, reservation: str) -> Sums:
+    """Refunds of a reservation that the gateway refused."""
+    owed = Sums()
+    if evidence.endings[reservation].refund != "FAILED":
+        return owed
+    story = [entry.value for entry in evidence.stories[reservation]]
+    refused = {event.refund_of for event in story if event.type == "RefundFailed"}
+    for event in story:
+        if event.type == "RefundRequested" and event.refund_of in refused:
+            owed[event.amount_currency or event.currency] += event.amount or 0
+    return owed
 
 
-def _pays(capture: Movement, event: ReservationEvent) -> bool:
-    paid = capture.payment_id, capture.amount, capture.currency
-    return paid == (event.payment_id, event.price, event.currency)
+def _pays(movement: Movement, event: ReservationEvent) -> bool:
+    paid = movement.kind, movement.payment_id, movement.amount, movement.currency
+    return paid == ("CAPTURE", event.payment_id, event.price, event.currency)

@@ -119,4 +119,4 @@ def _may_be_open(evidence: Evidence, ending: ReservationEvent) -> bool:
     overdue = evidence.read_at - EXPIRY_MS
     if ending.deadline_at is not None and ending.deadline_at < overdue:
         return False
-    return ending.status == "HELD" or f"{ending.reservation_id}/charge" in evidence.waiting
+    return ending.status == "HELD" or ending.reservation_id in evidence.under_way

@@ -393,3 +393,21 @@ def test_what_an_app_has_not_read_yet_is_told_and_not_held_against_it(evidence: 
             if partition[0] == catalog.RESERVATION_COMMANDS.name:
                 offsets[partition] = evidence.log.last.get(partition, 0)
     assert failing(evidence) == {14}
+
+
+def test_a_payment_that_is_under_way_is_left_out(evidence: Evidence) -> None:
+    """The gateway has captured, and the reservations app has not read so yet."""
+    keep_ledger(evidence)
+    _, ticket = next(found for found in events(evidence, "TicketIssued") if found[1].price)
+    partition = ticket.cause_topic, ticket.cause_partition
+    later = [e for e in evidence.results if e.place.offset >= ticket.cause_offset]
+    undone = {each.value.reservation_id for each in later}
+    evidence.log.committed[catalog.RESERVATIONS_APP][partition] = ticket.cause_offset
+    evidence.events = [
+        each
+        for each in evidence.events
+        if each.value.reservation_id not in undone
+        or each.value.type in ("Held", "PaymentRequested")
+    ]
+    assert undone
+    assert not failing(evidence) & {3, 5, 6, 7}
