@@ -8,8 +8,11 @@ import pytest
 from hiresort.local.kafka import LocalKafka
 
 
-def pytest_configure() -> None:
-    """Let a SIGTERM end the session as Ctrl-C does, so that nothing that was started stays."""
+def pytest_runtest_setup() -> None:
+    """Let a SIGTERM end the session as Ctrl-C does, so that nothing that was started stays.
+
+    Before each test, since an event loop that handled the signal leaves none of ours behind.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
