@@ -1,5 +1,7 @@
 """Rules of a payment: a step is asked for once and answered once."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -48,7 +50,12 @@ OUTCOME = PaymentOutcome(
     currency="KRW",
     at=5,
 )
-MOVED = {"reservation_id": "jeju.R", "resort_id": "jeju", "payment_id": "pay-1", "at": 5}
+MOVED: dict[str, Any] = {
+    "reservation_id": "jeju.R",
+    "resort_id": "jeju",
+    "payment_id": "pay-1",
+    "at": 5,
+}
 
 
 def test_a_request_is_always_the_same_step() -> None:
