@@ -100,6 +100,7 @@ class KafkaLog:
         messages = consumer.consume(1, wait_s)
         if messages:
             messages += consumer.consume(POLL_MAX - 1, 0)
+        if messages or self._rebalanced:
             # Here and not at the commit: on another thread it would wait for a poll, callbacks
             # included; and after consume(), so that it is of the generation that was polled.
             self._group_metadata = consumer.consumer_group_metadata()
