@@ -15,8 +15,7 @@ from topics.catalog import AVAILABILITY, MYPAGE, RESERVATIONS, Topic
 
 EXAMPLES = 10
 
-End = tuple[str, str | None, str]
-"""Status, the reason if it was rejected, refund."""
+NOTHING = "not there"
 
 Row = TypeVar("Row", bound=Record)
 
@@ -80,8 +79,8 @@ def _decided(standings: Standings, expected: Expected) -> Check:
     made = Check("reservations: each ends as the model, its late cancel refused")
     for reservation_id, standing in standings.of.items():
         due = expected.outcomes[standing.row.line]
-        was = (None if standing.event is None else _end(standing.event), standing.refused)
-        made.compare(_name(reservation_id, standing), was, (_due(due), due.refused))
+        was = NOTHING if standing.event is None else _end(standing.event, refused=standing.refused)
+        made.compare(_name(reservation_id, standing), was, _due(due, refused=due.refused))
     return made
 
 
@@ -104,9 +103,9 @@ def _ends_of(
     for reservation_id, standing in standings.of.items():
         row = rows.get(reservation_id)
         due = _due(expected.outcomes[standing.row.line])
-        made.compare(_name(reservation_id, standing), None if row is None else _end(row), due)
+        made.compare(_name(reservation_id, standing), NOTHING if row is None else _end(row), due)
     for reservation_id in sorted(rows.keys() - standings.of.keys()):
-        made.compare(reservation_id, "there", "no row")
+        made.compare(reservation_id, "there", NOTHING)
     return made
 
 
@@ -124,12 +123,18 @@ def _night(run: Run, room_type: str, night: date) -> str:
     return f"{run.resort_id}/{room_type}/{night.isoformat()}"
 
 
-def _end(was: ReservationEvent | Reservation | MyPage) -> End:
-    return was.status, was.reason if was.status == "REJECTED" else None, was.refund
+def _end(was: ReservationEvent | Reservation | MyPage, *, refused: bool = False) -> str:
+    reason = was.reason if was.status == "REJECTED" else None
+    return _told(was.status, reason, was.refund, refused=refused)
 
 
-def _due(outcome: Outcome) -> End:
-    return outcome.status, outcome.reason, outcome.refund
+def _due(outcome: Outcome, *, refused: bool = False) -> str:
+    return _told(outcome.status, outcome.reason, outcome.refund, refused=refused)
+
+
+def _told(status: str, reason: str | None, refund: str, *, refused: bool) -> str:
+    end = status if reason is None else f"{status} ({reason})"
+    return f"{end}, refund {refund}" + (", a cancel refused" if refused else "")
 
 
 def _name(reservation_id: str, standing: Standing) -> str:
