@@ -31,16 +31,14 @@ class Avro(FaustCodec):
 def create_app(name: str) -> faust.App:
     """A Faust app on the cluster at HIRESORT_BOOTSTRAP, its state below HIRESORT_STATE.
 
+    HIRESORT_BOOTSTRAP holds Kafka's host:port, several with commas, or the URL of a broker.
     `faust --datadir` wins over HIRESORT_STATE. Topics are the catalogue's: the app creates none.
     """
     bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
     state = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
     app = faust.App(
         name,
-        broker=";".join(
-            f"rdkafka://{server}?dead-letters={DEAD_LETTERS.name}"
-            for server in bootstrap.split(",")
-        ),
+        broker=";".join(_broker(server) for server in bootstrap.split(",")),
         datadir=os.environ.get("F_DATADIR", state),  # where the command line leaves --datadir
         topic_partitions=PARTITIONS,
         topic_allow_declare=False,
@@ -51,6 +49,11 @@ def create_app(name: str) -> faust.App:
     return app
 
 
+def _broker(server: str) -> str:
+    url = server if "://" in server else f"rdkafka://{server}"
+    return url if "?" in url else f"{url}?dead-letters={DEAD_LETTERS.name}"
+
+
 def topic(app: faust.App, *entries: Topic) -> Any:
     """One topic of the catalogue, or several that one agent reads in one order."""
     records = [record for entry in entries for record in entry.records]
@@ -59,7 +62,7 @@ def topic(app: faust.App, *entries: Topic) -> Any:
 
 
 def table(app: faust.App, entry: Topic, *, source: bool = False) -> Any:
-    """The table whose changelog is this topic; `source`: it follows the topic, written by others."""
+    """The table whose changelog is this topic; `source`: it follows what others write there."""
     name = entry.name.removeprefix(f"{app.conf.id}-").removesuffix("-changelog")
     options = {"source": topic(app, entry)} if source else {}
     return app.Table(name, key_type=str, value_serializer=Avro(*entry.records), **options)

@@ -1,17 +1,21 @@
 """A Faust agent that goes on after a record it fails on."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import suppress
+from typing import Any, cast
 
 import faust
 
 from .errors import EngineError, Unsupported
 from .stream import Stream
+from .unit import Batch, told
 
 
 class Agent(faust.Agent):
     """When the agent raises, its batch is rolled back and the agent begun again on it."""
+
+    app: Any  # Faust's type knows nothing of a fetcher
 
     def __init__(self, fun: Any, **kwargs: Any) -> None:
         if kwargs.get("isolated_partitions") or (kwargs.get("concurrency") or 1) > 1:
@@ -25,37 +29,50 @@ class Agent(faust.Agent):
 
     async def _persist(self, coro: Awaitable[Any], aref: Any) -> None:
         stream: Stream = aref.stream
+        running = aref.it
         while True:
             try:
                 await coro
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                if not self._blame(stream, error):
+            except (Exception, asyncio.CancelledError) as error:
+                if stream.batch is None or _cancelled():
+                    self._leave(stream, error)
                     raise
+                self._blame(stream.batch, error)
             else:
-                if stream.batch is not None and not self.should_stop:
-                    self.app._fetcher.end(
-                        EngineError(f"agent {self.name} ended: it has to iterate for ever")
-                    )
+                if not (stream.ended or stream.should_stop or self.should_stop):
+                    self._end("ended: it has to iterate for ever")
                 return
-            again = self.fun(stream)
-            coro = again if isinstance(again, Awaitable) else self._slurp(aref, again)
+            if isinstance(running, AsyncGenerator):
+                # now and not by the garbage collector: what it does last is not of the next try
+                with suppress(Exception):
+                    await running.aclose()
+            running = cast("Any", self.fun(stream))
+            coro = running if isinstance(running, Awaitable) else self._slurp(aref, running)
 
-    def _blame(self, stream: Stream, error: Exception) -> bool:
-        batch = stream.batch
-        if batch is None:
-            return False
-        stream.fail(error)
+    def _leave(self, stream: Stream, error: BaseException) -> None:
+        if stream.batch is not None:
+            stream.batch.undo()
+        elif isinstance(error, EngineError):
+            self._end(str(error))
+
+    def _blame(self, batch: Batch, error: BaseException) -> None:
+        batch.fail(error)
         message = batch.messages[batch.index]
         self.log.warning(
-            "agent %s failed on %s[%d] offset %d: %s: %s; %s",
+            "agent %s failed on %s[%d] offset %d: %s; %s",
             self.name,
             message.topic(),
             message.partition(),
             message.offset(),
-            type(error).__name__,
-            error,
+            told(error),
             "sent to the dead letters" if batch.index in batch.poison else "trying it again",
         )
-        return True
+
+    def _end(self, why: str) -> None:
+        self.app._fetcher.end(EngineError(f"agent {self.name}: {why}"))
+
+
+def _cancelled() -> bool:
+    """Whether this task is to end; what an agent awaits may be cancelled without that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

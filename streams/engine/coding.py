@@ -10,8 +10,8 @@ Decode = Callable[[Any], Any]
 
 
 def encode_text(key: Any) -> bytes:
-    """A text key as UTF-8; bytes as they are."""
-    return key.encode() if isinstance(key, str) else key
+    """A text key as UTF-8; bytes as they are. Raises TypeError for anything else."""
+    return key.encode() if isinstance(key, str) else _bytes(key)
 
 
 def decode_text(key: bytes | None) -> str | None:
@@ -38,10 +38,16 @@ def _coding(app: Any, type_: Any, serializer: Any, which: str) -> tuple[Encode, 
     loads = getattr(app.serializers, f"loads_{which}")
 
     def encode(value: Any) -> bytes:
-        encoded: bytes = dumps(type_, value, serializer=serializer)
-        return encoded
+        return _bytes(dumps(type_, value, serializer=serializer))
 
     def decode(payload: bytes | None) -> Any:
         return loads(type_, payload, serializer=serializer)
 
     return encode, decode
+
+
+def _bytes(encoded: Any) -> bytes:
+    # Faust's raw codec lets anything pass; found at the commit it would be the worker's end
+    if not isinstance(encoded, bytes):
+        raise TypeError(f"{type(encoded).__name__} is not text or bytes: give it a serializer")
+    return encoded

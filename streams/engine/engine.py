@@ -4,15 +4,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from faust.types.tuples import TP
 from mode import Service
+from mode.utils.locks import Event
 
 from .errors import EngineError, UnitAborted
 from .instance import Instance
-from .kafka import KafkaLog
 from .log import Fetched, Log, Message
 from .options import Options
 from .table import Table
@@ -27,6 +28,13 @@ POLL_S = 0.25
 T = TypeVar("T")
 
 
+class LogTransport(Protocol):
+    """A Faust transport with a log under it."""
+
+    def new_log(self, options: Options, instance: str) -> Log:
+        """The log for a worker of this name."""
+
+
 class Engine(Service):
     """Faust's fetcher: everything between the log and the agents.
 
@@ -39,13 +47,14 @@ class Engine(Service):
         self.app = app
         self.topics: list[str] = []
         self.assigned: set[TP] = set()
-        self.subscribed = asyncio.Event()
+        self.subscribed = Event()
         self._finished = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "hiresort-log")
         self._options = Options.of(app)
         self._starts: dict[TP, int] = {}
+        self._counts: dict[str, int] = {}
         self._turn: asyncio.Future[None] | None = None
-        self._log: Log
+        self._log: Log | None = None
         self._instance: Instance | None = None
 
     @property
@@ -75,20 +84,20 @@ class Engine(Service):
         if self.should_stop:
             return
         self.app.flow_control.resume()
-        await self._blocking(self._open)
+        log = await self._blocking(self._open)
         while not self.should_stop:
-            fetched = await self._blocking(self._log.poll, POLL_S)
+            fetched = await self._blocking(log.poll, POLL_S)
             if not fetched and not self._starts:
                 continue
             unit = Unit()
             unit.offsets.update(self._starts)
             try:
                 await self._work(unit, fetched)
-                await self._blocking(self._commit, unit)
+                await self._blocking(self._commit, log, unit)
             except UnitAborted as exc:
                 logger.warning("%s: again from the committed offsets", exc)
                 self.tables.drop()
-                await self._blocking(self._log.rewind)
+                await self._blocking(log.rewind)
                 continue
             self._starts = {}
             self._tell(unit)
@@ -99,70 +108,85 @@ class Engine(Service):
             if tp.topic in followed:
                 self._follow(unit, followed[tp.topic], tp, messages)
         for tp, messages in fetched.items():
-            for channel in self.app.topics._tp_index.get(tp, ()):
-                self._turn = self.loop.create_future()
-                batch = Batch(tp, messages, channel.value_coding[1], self._turn)
+            channels = self.app.topics._tp_index.get(tp, ())
+            for channel in sorted(channels, key=attrgetter("number")):
+                batch = Batch(unit, tp, messages, channel.value_coding[1])
+                self._turn = batch.done = self.loop.create_future()
                 channel.queue.put_nowait(batch)
                 await self._turn
-                unit.add(batch)
             unit.read(tp, messages)
 
     def _follow(self, unit: Unit, table: Table, tp: TP, messages: list[Message]) -> None:
         shard = table.shards[tp.partition]
-        batch = Batch(tp, messages, table.decode_value, None)
+        batch = Batch(unit, tp, messages, lambda value: value)
         batch.begin()
         changes = batch.writes(shard)
         for batch.index, message in enumerate(messages):
-            key = message.key()
-            # a null value is a deletion here, whatever the codec says of it
-            if key is None or (batch.index in batch.poison and message.value() is not None):
-                batch.poison.setdefault(batch.index, ValueError("a record without a key"))
-                batch.dead_letter(batch.index, self._options.dead_letters)
+            try:
+                key = table.key_of_row(message.key(), message.value())
+            except Exception as error:  # noqa: BLE001  # whatever a codec raises: the row stays
+                batch.poison[batch.index] = error
+                batch.dead_letter(self._options.dead_letters)
             else:
                 changes[key] = message.value()
         shard.forget()
-        unit.add(batch)
+        batch.complete()
 
     def _tell(self, unit: Unit) -> None:
         tables = {table.changelog_name: table for table in self.tables.all()}
         for shard, changes in unit.changes.items():
             tables[shard.changelog.topic].committed(shard.changelog.partition, changes)
 
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has; waits for the log's answer the first time.
+
+        Raises EngineError when there is no such topic.
+        """
+        if topic not in self._counts:
+            assert self._log is not None
+            asked = self._thread.submit(self._log.partitions, topic)
+            self._counts[topic] = asked.result()
+        return self._counts[topic]
+
     # -- on the log's thread
 
     async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
         return await self.loop.run_in_executor(self._thread, call, *args)
 
-    def _open(self) -> None:
+    def _open(self) -> Log:
         self._instance = Instance(Path(self.app.conf.datadir).absolute())
-        self._log = KafkaLog(
-            self._options.bootstrap,
-            self.app.conf.id,
-            self._instance.name,
-            self._options.session_timeout_ms,
-        )
-        self._check_partitions()
-        topics = [*self.topics, *self.tables.followed()]
-        self._log.open(topics, self)
+        transport: LogTransport = self.app.transport
+        self._log = log = transport.new_log(self._options, self._instance.name)
+        self._check_partitions(log)
+        log.open(sorted({*self.topics, *self.tables.followed()}), self)
+        return log
 
-    def _check_partitions(self) -> None:
-        names = [*self.topics, *(table.changelog_name for table in self.tables.all())]
-        counts = {name: self._log.partitions(name) for name in names}
-        counts[self._options.dead_letters] = self._log.partitions(self._options.dead_letters)
+    def _check_partitions(self, log: Log) -> None:
+        dead_letters = self._options.dead_letters
+        names = [*self.topics, *(table.changelog_name for table in self.tables.all()), dead_letters]
+        for topic in self.app.topics.declared:
+            for name in topic.topics:
+                self._counts[name] = log.partitions(name)
+        counts = {name: self._counts.get(name) or log.partitions(name) for name in names}
+        told = ", ".join(f"{name} has {n}" for name, n in sorted(counts.items()))
         if len(set(counts.values())) > 1 and len(self.tables):
-            told = ", ".join(f"{name} has {n}" for name, n in sorted(counts.items()))
             raise EngineError(f"topics of one application need equal partition counts: {told}")
+        if counts[dead_letters] < max(counts.values()):
+            raise EngineError(f"{dead_letters} needs the partitions of what it keeps: {told}")
 
-    def _commit(self, unit: Unit) -> None:
-        ends = self._log.commit(unit.work())
+    def _commit(self, log: Log, unit: Unit) -> None:
+        ends = log.commit(unit.work())
         for shard, changes in unit.changes.items():
-            source = unit.offsets.get(shard.changelog)
-            shard.apply(changes, ends[shard.changelog] if source is None else source)
+            if shard.follows:
+                shard.apply(changes, unit.offsets[shard.changelog])
+            elif changes:
+                shard.apply(changes, ends[shard.changelog])
 
     def on_assigned(self, partitions: set[TP]) -> Mapping[TP, int]:
         """These are this worker's now; called from inside a poll."""
         logger.info("assigned %s", _told(partitions))
         assert self._instance is not None
+        assert self._log is not None
         numbers = {tp.partition for tp in partitions} - {tp.partition for tp in self.assigned}
         starts = self.tables.open(numbers, self._log, self._instance.path / "tables")
         self._starts = {tp: offset for tp, offset in starts.items() if offset}
@@ -196,6 +220,7 @@ class Engine(Service):
         logger.critical("%s", error)
         # Service.crash would print the traceback of an error that says itself what to do.
         reason = SystemExit(1)
+        reason.__cause__ = error
         for node in self.beacon.walk():
             for service in (node.data, *node.children):
                 if isinstance(service, Service):
@@ -208,7 +233,8 @@ class Engine(Service):
         if self.app.crashed and self._turn is not None:
             self._turn.cancel()
         await self._finished.wait()
-        await self._blocking(self._log.close)
+        if self._log is not None:
+            await self._blocking(self._log.close)
         self._instance.close()
         self._instance = None
         self._thread.shutdown()

@@ -65,7 +65,7 @@ class Event:
     def __init__(self, batch: Batch, channel: Any) -> None:
         index = batch.index
         self._message, self._channel = batch.messages[index], channel
-        self.value: Any = batch.begun_values[index]
+        self.value: Any = batch.values[index]
 
     @property
     def key(self) -> Any:

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import (
@@ -11,9 +12,9 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
-from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 from faust.types.tuples import TP
 
@@ -34,11 +35,17 @@ LARGEST_RECORD = 8 << 20
 """Above what agents may send (unit.py), so that a dead letter has room for its headers."""
 
 
+Settings = dict[str, str | int | float | bool]
+
+
 class KafkaLog:
-    """A Log for one worker. `instance` names it: the same name after a restart takes over at once."""
+    """A Log for one worker; `instance` names it: after a restart it takes over at once."""
 
     def __init__(self, bootstrap: str, group: str, instance: str, session_timeout_ms: int) -> None:
-        self._shared = {"bootstrap.servers": bootstrap, "client.id": f"{group}-{instance}"}
+        self._shared: Settings = {
+            "bootstrap.servers": bootstrap,
+            "client.id": f"{group}-{instance}",
+        }
         self._bootstrap, self._group, self._instance = bootstrap, group, instance
         self._session_timeout_ms = session_timeout_ms
         self._admin = AdminClient(self._shared)
@@ -97,9 +104,10 @@ class KafkaLog:
         """Records that arrived, waiting at most `wait_s`; rebalances happen in here."""
         consumer = self._joined()
         self._rebalanced = False
-        messages = consumer.consume(1, wait_s)
-        if messages:
-            messages += consumer.consume(POLL_MAX - 1, 0)
+        with self._answering():
+            messages = consumer.consume(1, wait_s)
+            if messages:
+                messages += consumer.consume(POLL_MAX - 1, 0)
         if messages or self._rebalanced:
             # Here and not at the commit: on another thread it would wait for a poll, callbacks
             # included; and after consume(), so that it is of the generation that was polled.
@@ -118,7 +126,9 @@ class KafkaLog:
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
             if not error.txn_requires_abort():
-                raise Fenced(f"this worker was replaced or lost its cluster: {error.str()}") from exc
+                raise Fenced(
+                    f"this worker was replaced or lost its cluster: {error.str()}"
+                ) from exc
             try:
                 self._producer.abort_transaction(TIMEOUT_S)
             except KafkaException as abort:
@@ -128,22 +138,24 @@ class KafkaLog:
     def rewind(self) -> None:
         """Read again from the committed offsets of all partitions held."""
         consumer = self._joined()
-        for partition in self._committed([TopicPartition(*tp) for tp in self._held]):
-            consumer.seek(partition)
+        with self._answering():
+            for partition in self._committed([TopicPartition(*tp) for tp in self._held]):
+                consumer.seek(partition)
 
     def restore(self, positions: Mapping[TP, int | None], restored: Restored) -> int:
         """Read changelog partitions to their ends; see Log.restore."""
-        return restore(self._shared, f"{self._group}-restore", positions, restored)
+        with self._answering():
+            return restore(self._shared, f"{self._group}-restore", positions, restored)
 
     def identity(self, topic: str) -> str:
         """The cluster's id and the topic's."""
         if topic not in self._identities:
-            from confluent_kafka import TopicCollection
-
             described = self._admin.describe_topics(TopicCollection([topic]))[topic]
             try:
                 cluster = self._admin.list_topics(topic, timeout=TIMEOUT_S).cluster_id
-                self._identities[topic] = f"{cluster}/{topic}/{described.result(TIMEOUT_S).topic_id}"
+                self._identities[topic] = (
+                    f"{cluster}/{topic}/{described.result(TIMEOUT_S).topic_id}"
+                )
             except KafkaException as exc:
                 raise EngineError(_missing(topic, exc)) from exc
         return self._identities[topic]
@@ -164,12 +176,19 @@ class KafkaLog:
             self._consumer.close()
             self._consumer = None
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as exc:
+            raise EngineError(f"Kafka at {self._bootstrap}: {exc.args[0].str()}") from exc
+
     # -- a transaction
 
     def _transact(self, work: Work) -> Mapping[TP, int]:
-        producer, ends = self._producer, {}
+        producer, ends = self._producer, dict[TP, int]()
 
-        def delivered(error: KafkaError | None, message: KafkaMessage) -> None:
+        def delivered(error: KafkaError | None, message: Any) -> None:
             if error is None:
                 ends[TP(message.topic(), message.partition())] = message.offset() + 1
 
@@ -180,9 +199,7 @@ class KafkaLog:
             last = len(changes) - 1
             for i, (key, value) in enumerate(changes.items()):
                 # one callback a partition: the offset of its last record is all that is needed
-                self._produce(
-                    topic, partition, key, value, None, None if i < last else delivered
-                )
+                self._produce(topic, partition, key, value, None, None if i < last else delivered)
         producer.send_offsets_to_transaction(
             [TopicPartition(*tp, offset) for tp, offset in work.offsets.items()],
             self._group_metadata,
@@ -209,20 +226,22 @@ class KafkaLog:
                     self._producer.produce(topic, value, key, partition, headers=headers)
                 else:
                     self._producer.produce(topic, value, key, partition)
-                return
             except BufferError:
                 self._producer.poll(0.1)  # the queue is full: let some of it go out
+            else:
+                return
 
     def _commit_transaction(self) -> None:
         deadline = time.monotonic() + 2 * TIMEOUT_S
         while True:
             try:
                 self._producer.commit_transaction(TIMEOUT_S)
-                return
             except KafkaException as exc:
                 # The outcome is not known: asking again is safe and the only way to know it.
                 if not exc.args[0].retriable() or time.monotonic() > deadline:
                     raise
+            else:
+                return
 
     # -- the group
 
@@ -251,14 +270,16 @@ class KafkaLog:
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         if not partitions:
             return []
-        committed: list[TopicPartition] = self._joined().committed(partitions, timeout=2 * TIMEOUT_S)
+        committed: list[TopicPartition] = self._joined().committed(
+            partitions, timeout=2 * TIMEOUT_S
+        )
         for partition in committed:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING
         return committed
 
 
-def _by_partition(messages: list[KafkaMessage]) -> Fetched:
+def _by_partition(messages: list[Any]) -> Fetched:
     fetched: Fetched = {}
     for message in messages:
         error = message.error()

@@ -1,22 +1,23 @@
 """Reading changelogs to their ends, before the partitions they belong to are worked on."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from faust.types.tuples import TP
 
 from .errors import EngineError
-from .log import Changes, Restored
+from .log import Pairs, Restored
 
 TIMEOUT_S = 30.0
 
 
 def restore(
-    conf: Mapping[str, str], group: str, positions: Mapping[TP, int | None], restored: Restored
+    conf: Mapping[str, Any], group: str, positions: Mapping[TP, int | None], restored: Restored
 ) -> int:
     """Read each partition from its position (None: from the start) to its end.
 
-    Only committed records are given out, as one `Changes` a partition and poll. Every partition is
+    Only committed records are given out, together for each partition and poll. Every partition is
     given out at least once, with the next offset to read. Answers the number of records read.
     """
     reader = Consumer(
@@ -41,7 +42,7 @@ def restore(
 
 
 def _to_read(
-    conf: Mapping[str, str], group: str, positions: Mapping[TP, int | None], restored: Restored
+    conf: Mapping[str, Any], group: str, positions: Mapping[TP, int | None], restored: Restored
 ) -> dict[TP, tuple[int, int]]:
     # Under read_committed librdkafka answers the last stable offset, and a former owner's commit
     # marker may still be on its way to this partition: the true end takes a read_uncommitted one.
@@ -54,7 +55,7 @@ def _to_read(
             if start < end:
                 todo[tp] = (start, end)
             else:
-                restored(tp, {}, start)
+                restored(tp, [], start)
     finally:
         raw.close()
     return todo
@@ -63,24 +64,25 @@ def _to_read(
 def _read(reader: Consumer, ends: dict[TP, int], restored: Restored) -> int:
     count = 0
     while ends:
-        read: dict[TP, tuple[Changes, int]] = {}
-        for message in reader.consume(10_000, 0.1):
+        read: dict[TP, tuple[Pairs, int]] = {}
+        messages: list[Any] = reader.consume(10_000, 0.1)
+        for message in messages:
             tp = TP(message.topic(), message.partition())
             if tp not in ends:
                 continue
-            changes, _ = read.setdefault(tp, ({}, 0))
+            pairs, _ = read.setdefault(tp, ([], 0))
             error = message.error()
             if error is None:
-                changes[message.key()] = message.value()
-                read[tp] = (changes, message.offset() + 1)
+                pairs.append((message.key(), message.value()))
+                read[tp] = (pairs, message.offset() + 1)
                 count += 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                read[tp] = (changes, message.offset())
+                read[tp] = (pairs, message.offset())
             elif not error.retriable():
                 raise EngineError(f"cannot restore {tp.topic} [{tp.partition}]: {error.str()}")
-        for tp, (changes, position) in read.items():
+        for tp, (pairs, position) in read.items():
             if position:
-                restored(tp, changes, position)
+                restored(tp, pairs, position)
             if position >= ends[tp]:
                 del ends[tp]
                 reader.pause([TopicPartition(*tp)])

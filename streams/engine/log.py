@@ -42,15 +42,18 @@ Fetched = dict[TP, list[Message]]
 
 
 class Work(NamedTuple):
-    """What goes into one transaction: outputs, the last value of each changed row, input offsets."""
+    """What one transaction holds: outputs, the last value of each changed row, input offsets."""
 
     outputs: Sequence[Output]
     changes: Mapping[TP, Changes]
     offsets: Mapping[TP, int]
 
 
-Restored = Callable[[TP, Changes, int], None]
-"""Takes the committed rows of a changelog partition and the next offset to read."""
+Pairs = list[tuple[bytes | None, bytes | None]]
+"""Keys and values of consecutive records."""
+
+Restored = Callable[[TP, Pairs, int], None]
+"""Takes committed records of a changelog partition, in order, and the next offset to read."""
 
 
 class Listener(Protocol):

@@ -1,4 +1,4 @@
-"""The engine's own settings: in the broker's URL, since Faust's configuration knows only its own."""
+"""The engine's own settings: in the broker's URL, since Faust knows only its own."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from .errors import EngineError
 
 @dataclass(frozen=True)
 class Options:
-    """`rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N`
+    """What `rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N` says.
 
     dead-letters: where failing records go, `<app id>-dead-letters` unless said.
     session-timeout-ms: how long the group waits for a worker that is gone, 6000 unless said.
@@ -34,7 +34,7 @@ class Options:
         except ValueError:
             raise EngineError("session-timeout-ms in the broker's URL has to be a number") from None
         return cls(
-            bootstrap=",".join(f"{url.host}:{url.port or 9092}" for url in urls),
+            bootstrap=",".join(f"{url.host or '127.0.0.1'}:{url.port or 9092}" for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
             session_timeout_ms=timeout,
         )

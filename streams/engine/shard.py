@@ -8,6 +8,7 @@ from faust.types.tuples import TP
 
 from .log import Changes
 from .store import Store
+from .unit import check_size
 
 MISSING: Any = object()
 
@@ -52,8 +53,10 @@ class Shard:
         return self._load(key, changes)
 
     def put(self, changes: Changes, key: Any, value: Any, encoded: bytes) -> None:
-        """Write a row in the batch whose changes these are."""
-        changes[self._encode_key(key)] = encoded
+        """Write a row in the batch whose changes these are. Raises ValueError: it is too large."""
+        encoded_key = self._encode_key(key)
+        check_size(self.changelog.topic, encoded_key, encoded)
+        changes[encoded_key] = encoded
         self._remember(key, value, len(encoded))
 
     def delete(self, changes: Changes, key: Any) -> None:
@@ -67,16 +70,15 @@ class Shard:
         start: Any = None,
         end: Any = None,
         *,
-        changes: Changes | None = None,
+        over: Changes | None = None,
         reverse: bool = False,
     ) -> Iterator[tuple[Any, Any]]:
-        """Rows with start <= key < end in key order, as the batch whose changes these are sees them."""
+        """Rows with start <= key < end in key order; the committed ones, with `over` over them."""
         low = b"" if start is None else self._encode_key(start)
         high = None if end is None else self._encode_key(end)
-        over = {**self.pending, **(changes or {})}
         rows = self.store.scan(low, high, reverse=reverse)
         if over:
-            rows = _laid_over(rows, over, low, high, reverse)
+            rows = _laid_over(rows, over, low, high, reverse=reverse)
         for key, value in rows:
             yield self._decode_key(key), self._decode_value(value)
 
@@ -125,6 +127,7 @@ def _laid_over(
     over: Changes,
     low: bytes,
     high: bytes | None,
+    *,
     reverse: bool,
 ) -> Iterator[tuple[bytes, bytes]]:
     stored = (row for row in rows if row[0] not in over)

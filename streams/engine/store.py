@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
 
@@ -61,7 +62,7 @@ class Store:
             yield from self._db.items(from_key=start, read_opt=options)
             return
         # rocksdict 0.3.29 ignores the lower bound of an iterator
-        rows: Iterator[tuple[bytes, bytes]] = self._db.items(backwards=True, read_opt=options)
+        rows: Any = self._db.items(backwards=True, read_opt=options)
         yield from takewhile(lambda row: row[0] >= start, rows)
 
     def write(self, changes: Mapping[bytes, bytes | None], positions: Mapping[int, int]) -> None:
@@ -106,7 +107,7 @@ def _position_key(partition: int) -> bytes:
 
 def _options() -> Options:
     options = Options(raw_mode=True)
-    options.create_if_missing(True)
+    options.create_if_missing(create_if_missing=True)
     options.set_write_buffer_size(16 << 20)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_keep_log_file_num(1)

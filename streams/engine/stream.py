@@ -1,38 +1,62 @@
 """A Faust stream that takes a batch of records in one turn of the event loop."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn, cast
 
 import faust
+from faust.exceptions import Skip
 from faust.streams import _current_event
+from mode.utils.futures import maybe_async
 
 from .errors import Unsupported
 from .event import Event
 from .options import Options
+from .topic import Topic
 from .unit import Batch, current
 
 
-class Stream(faust.Stream):
+def _refused(what: str, instead: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise Unsupported(f"{what} is not supported: {instead}")
+
+    return refuse
+
+
+class Stream(faust.Stream[Any]):
     """Yields the values of a batch with no trip to the event loop between them."""
 
     batch: Batch | None = None
+    """What the agent works on; None between batches."""
+    ended = False
+    """Whether Faust told the agent to end."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         """The values, in the order of each partition's offsets."""
-        if self._processors:
-            raise Unsupported("stream processors are not supported: call the function in the agent")
+        if not isinstance(self.channel, Topic):
+            raise Unsupported("only topics are streamed: give the agent a topic")
         return self._take_batches()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[Event]:  # type: ignore[override]  # Faust's is wider
         """The records, with key, headers, and where and when they were written."""
         async for _ in self:
             yield self.current_event
 
-    def take(self, *_: Any, **__: Any) -> Any:
-        """Refused: a buffer over several units of work would lose its records' place."""
-        raise Unsupported("take() is not supported: iterate over the stream and collect in a table")
+    # a buffer over several units of work would lose its records' place
+    take = take_events = take_with_timestamp = noack_take = _refused(
+        "take()", "iterate over the stream and collect in a table"
+    )
+    group_by = through = _refused(
+        "group_by() or through()", "send to a topic that another agent reads"
+    )
+    echo = _refused("echo()", "send to the other topic in the agent")
+    combine = join = left_join = inner_join = outer_join = _refused(
+        "a join of streams", "keep in a table what is to be joined"
+    )
+    noack = _refused("noack()", "a unit of work commits every record that it has taken")
 
-    take_events = take_with_timestamp = noack_take = group_by = through = take
+    @property
+    def _queue(self) -> Any:
+        return cast("Topic", self.channel).queue
 
     @property
     def current_event(self) -> Any:
@@ -47,34 +71,39 @@ class Stream(faust.Stream):
     async def _take_batches(self) -> AsyncIterator[Any]:
         self._finalized = True
         await self.maybe_start()
-        get = self.channel.queue.get
         dead_letters = Options.of(self.app).dead_letters
-        try:
-            while not self.should_stop:
-                batch = self.batch
-                if batch is None:
-                    batch = self.batch = await get()
-                values = batch.begin()
-                current.set(batch)
-                # Faust calls what it finds here to get at the event; a weak reference in its own
-                # streams, a lookup that costs nothing unless asked here.
-                _current_event.set(lambda: self.current_event)
-                poison = batch.poison
-                for batch.index, value in enumerate(values):  # noqa: B020
-                    if batch.index in poison:
-                        batch.dead_letter(batch.index, dead_letters)
-                    else:
-                        yield value
-                self.batch = None
-                current.set(None)
-                _current_event.set(None)
-                batch.complete()
-        except StopAsyncIteration:
-            return  # how Faust tells an agent to end
+        while not self.should_stop:
+            batch = self.batch
+            if batch is None:
+                try:
+                    batch = self.batch = await self._queue.get()
+                except StopAsyncIteration:  # how Faust tells an agent to end
+                    self.ended = True
+                    return
+            start = batch.begin()
+            current.set(batch)
+            # Faust calls what it finds here to get at the event; a weak reference in its own
+            # streams, a lookup that costs nothing unless asked here.
+            _current_event.set(cast("Any", lambda: self.current_event))
+            values = batch.values[start:] if start else batch.values
+            troubled, processors = batch.troubled, self._processors
+            for batch.index, value in enumerate(values, start):
+                if troubled and not batch.reach():
+                    batch.dead_letter(dead_letters)
+                elif not processors:
+                    yield value
+                else:
+                    try:
+                        processed = await self._processed(value)
+                    except Skip:
+                        continue
+                    yield processed
+            self.batch = None
+            current.set(None)
+            _current_event.set(None)
+            batch.complete()
 
-    def fail(self, error: Exception) -> bool:
-        """The agent raised: roll its batch back. Answers whether a record can be blamed."""
-        if self.batch is None:
-            return False
-        self.batch.fail(error)
-        return True
+    async def _processed(self, value: Any) -> Any:
+        for processor in self._processors:
+            value = await maybe_async(processor(value))
+        return value

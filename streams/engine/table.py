@@ -16,7 +16,7 @@ from .unit import Batch, current
 CommitCallback = Callable[[int, Any, Any], None]
 
 
-class Table(faust.Table):
+class Table(faust.Table[Any, Any]):
     """Inside an agent: the rows of the record's own partition, with the unit's writes.
 
     Elsewhere (timers, web, commands): the committed rows of every partition held here, read only.
@@ -86,6 +86,11 @@ class Table(faust.Table):
         batch, shard = self._writable()
         shard.delete(batch.writes(shard), key)
 
+    def update(self, *rows: Any, **more: Any) -> None:
+        """Write each row of a mapping, or of pairs, as `table[key] = value`."""
+        for key, value in dict(*rows, **more).items():
+            self[key] = value
+
     def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Delete a row and answer it."""
         value = self.get(key, MISSING)
@@ -106,7 +111,8 @@ class Table(faust.Table):
         batch = current.get()
         if batch is not None:
             shard = self.shards[batch.tp.partition]
-            yield from shard.scan(start, end, changes=batch.changes.get(shard), reverse=reverse)
+            over = {**shard.pending, **batch.changes.get(shard, {})}
+            yield from shard.scan(start, end, over=over, reverse=reverse)
             return
         for partition in self.held_partitions:
             yield from self.scan_partition(partition, start, end, reverse=reverse)
@@ -143,6 +149,10 @@ class Table(faust.Table):
         """Refused: it would be one unit of work over the whole table."""
         raise Unsupported("clear() is not supported: delete the rows one by one, in an agent")
 
+    def raw_update(self, *_: Any, **__: Any) -> None:
+        """Refused: what no changelog holds would be gone after a restart."""
+        raise Unsupported("raw_update() is not supported: use update(), in an agent")
+
     @property
     def held_partitions(self) -> list[int]:
         """The partitions that are held here."""
@@ -175,6 +185,18 @@ class Table(faust.Table):
             self.decode_value,
             follows=self.source is not None,
         )
+
+    def key_of_row(self, key: bytes | None, value: bytes | None) -> bytes:
+        """The key of a row, or of one that null deletes.
+
+        Raises ValueError when there is none, or whatever the codecs raise for what they can't read.
+        """
+        if key is None:
+            raise ValueError("a row without a key")
+        self.decode_key(key)
+        if value is not None:
+            self.decode_value(value)
+        return key
 
     def close_shard(self, partition: int) -> None:
         """Let go of a partition, if it is held."""
@@ -212,8 +234,17 @@ class Table(faust.Table):
 
     def _committed(self, key: Any, default: Any) -> Any:
         encoded = self.encode_key(key)
-        for shard in self.shards.values():
+        for shard in list(self.shards.values()):  # another thread adds to them
             value = shard.store.get(encoded)
             if value is not None:
                 return self.decode_value(value)
         return default
+
+
+class Refused:
+    """In the place of Faust's other kinds of tables, which would not join the unit of work."""
+
+    def __init__(self, *_: Any, name: str = "", **__: Any) -> None:
+        raise Unsupported(
+            f"table {name}: only app.Table() is supported: keep sets and copies in it"
+        )

@@ -1,6 +1,5 @@
 """The tables of an application: opened, restored and closed with their partitions."""
 
-import asyncio
 import logging
 import shutil
 import time
@@ -9,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import faust.tables
 from faust.types.tuples import TP
+from mode.utils.locks import Event
 
 from .errors import StateMismatch
-from .log import Changes, Log
+from .log import Log, Pairs
 from .options import Options
 from .shard import Shard
 from .store import Store
 from .table import Table
+from .unit import told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ class _Ready:
     """In the place of Faust's recovery service: the engine restores before it works."""
 
     def __init__(self) -> None:
-        self.completed = asyncio.Event()
+        self.completed = Event()
         self.started = True
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -36,6 +37,8 @@ class _Ready:
 
 class TableManager(faust.tables.TableManager):
     """All tables of the application."""
+
+    app: Any  # Faust's type knows nothing of a fetcher
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
@@ -57,25 +60,18 @@ class TableManager(faust.tables.TableManager):
         Answers where to read on in the topics that are followed.
         """
         shards: dict[TP, tuple[Table, Shard]] = {}
-        for table in self.all():
-            identity = f"{self.app.conf.id}/{log.identity(table.changelog_name)}"
-            for partition in partitions:
-                store = _store(folder / f"{table.name}-{partition}", identity)
-                shard = table.shard_of(partition, store)
-                shards[shard.changelog] = (table, shard)
-        if not shards:
-            return {}
-        started = time.monotonic()
-        count = log.restore(
-            {tp: shard.position for tp, (_, shard) in shards.items()},
-            lambda tp, changes, position: _restored(*shards[tp], changes, position),
-        )
-        logger.info(
-            "restored %d records of %d table partitions in %.2f s",
-            count,
-            len(shards),
-            time.monotonic() - started,
-        )
+        try:
+            for table in self.all():
+                identity = f"{self.app.conf.id}/{log.identity(table.changelog_name)}"
+                for partition in partitions:
+                    store = _store(folder / f"{table.name}-{partition}", identity)
+                    shard = table.shard_of(partition, store)
+                    shards[shard.changelog] = (table, shard)
+            _restore(log, shards)
+        except BaseException:
+            for _, shard in shards.values():
+                shard.close()
+            raise
         for tp, (table, shard) in shards.items():
             table.shards[tp.partition] = shard
         return {tp: shard.position or 0 for tp, (table, shard) in shards.items() if table.source}
@@ -146,16 +142,32 @@ def _store(path: "Path", identity: str) -> Store:
         return Store(path, identity)
 
 
-def _restored(table: Table, shard: Shard, changes: Changes, position: int) -> None:
-    if table.source is not None:
-        changes = {k: v for k, v in changes.items() if v is None or _readable(table, shard, k, v)}
-    shard.apply(changes, position)
+def _restore(log: Log, shards: Mapping[TP, tuple[Table, Shard]]) -> None:
+    if not shards:
+        return
+    started = time.monotonic()
+    count = log.restore(
+        {tp: shard.position for tp, (_, shard) in shards.items()},
+        lambda tp, pairs, position: _restored(*shards[tp], pairs, position),
+    )
+    logger.info(
+        "restored %d records of %d table partitions in %.2f s",
+        count,
+        len(shards),
+        time.monotonic() - started,
+    )
 
 
-def _readable(table: Table, shard: Shard, key: bytes, value: bytes) -> bool:
+def _restored(table: Table, shard: Shard, pairs: Pairs, position: int) -> None:
+    # of a topic that others write, what cannot be read must not hide what was there before
+    rows = (p for p in pairs if _readable(table, *p)) if table.source is not None else pairs
+    shard.apply(dict(rows), position)  # type: ignore[arg-type]  # a changelog's records have keys
+
+
+def _readable(table: Table, key: bytes | None, value: bytes | None) -> bool:
     try:
-        table.decode_value(value)
-    except Exception as exc:  # whatever a user's codec raises: the row stays as it was
-        logger.warning("table %s: a record of %r cannot be read: %s", table.name, key, exc)
+        table.key_of_row(key, value)
+    except Exception as exc:  # noqa: BLE001  # whatever a codec raises: the row stays as it was
+        logger.warning("table %s: a record of %r cannot be read: %s", table.name, key, told(exc))
         return False
     return True

@@ -2,13 +2,18 @@
 
 from collections.abc import Generator
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import faust
+from faust.types.codecs import CodecArg
 
 from .coding import Decode, Encode, key_coding, value_coding
+from .errors import Unsupported
 from .log import Headers, Output
 from .unit import current
+
+_numbers = count()
 
 
 class _Joined:
@@ -25,52 +30,77 @@ JOINED = _Joined()
 class Topic(faust.Topic):
     """Inside an agent a send is part of the unit of work; elsewhere it is sent at once."""
 
-    async def send(
-        self,
-        *,
-        key: Any = None,
-        value: Any = None,
-        partition: int | None = None,
-        timestamp: float | None = None,
-        headers: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+    app: Any  # Faust's type knows nothing of a fetcher
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        if self.pattern:
+            raise Unsupported("a topic's pattern is not supported: name the topics")
+        self.number = next(_numbers)
+        """Grows in the order in which topics are declared and agents are started."""
+        self._partitions: int | None = None
+        if not app.started:
+            app.topics.declared.append(self)
+
+    @property
+    def queue(self) -> Any:
+        """Where an agent waits for its batches; Faust's flow control never empties it."""
+        if self._queue is None:
+            self._queue = self.app.FlowControlQueue(0, clear_on_resume=False)
+        return self._queue
+
+    async def send(self, *, key: Any = None, value: Any = None, **kwargs: Any) -> Any:
         """Send a record; encoded now, so that what can't be encoded fails the record at hand."""
-        if self._join(key, value, partition, headers):
+        if self._join(key, value, **kwargs):
             return JOINED
-        kwargs.update(key=key, value=value, partition=partition, timestamp=timestamp)
-        return await super().send(headers=headers, **kwargs)
+        return await super().send(key=key, value=value, **kwargs)
 
-    def send_soon(
-        self,
-        *,
-        key: Any = None,
-        value: Any = None,
-        partition: int | None = None,
-        timestamp: float | None = None,
-        headers: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+    def send_soon(self, *, key: Any = None, value: Any = None, **kwargs: Any) -> Any:
         """As send, for callers that cannot await."""
-        if self._join(key, value, partition, headers):
+        if self._join(key, value, **kwargs):
             return JOINED
-        kwargs.update(key=key, value=value, partition=partition, timestamp=timestamp)
-        return super().send_soon(headers=headers, **kwargs)
+        return super().send_soon(key=key, value=value, **kwargs)
 
-    def _join(self, key: Any, value: Any, partition: int | None, headers: Any) -> bool:
+    def _join(
+        self,
+        key: Any,
+        value: Any,
+        partition: int | None = None,
+        headers: Any = None,
+        key_serializer: CodecArg = None,
+        value_serializer: CodecArg = None,
+        **others: Any,
+    ) -> bool:
         batch = current.get()
         if batch is None:
             return False
+        for name in ("timestamp", "callback", "schema"):
+            if others.get(name) is not None:
+                raise Unsupported(f"{name}= is not supported in an agent: leave it out")
+        self._check_place(partition)
+        encode_key, encode_value = self.key_coding[0], self.value_coding[0]
+        if key_serializer is not None:
+            encode_key, _ = key_coding(self.app, None, key_serializer)
+        if value_serializer is not None:
+            encode_value, _ = value_coding(self.app, None, value_serializer)
         batch.send(
             Output(
                 self._own_name,
                 -1 if partition is None else partition,
-                None if key is None else self.key_coding[0](key),
-                None if value is None else self.value_coding[0](value),
+                None if key is None else encode_key(key),
+                None if value is None else encode_value(value),
                 _header_list(headers) if headers else None,
             )
         )
         return True
+
+    def _check_place(self, partition: int | None) -> None:
+        # what is sent to nowhere would be found at the commit only, and abort it again and again
+        count = self._partitions
+        if count is None:
+            count = self._partitions = self.app._fetcher.partitions_of(self._own_name)
+        if partition is not None and not 0 <= partition < count:
+            raise ValueError(f"topic {self._own_name!r} has no partition {partition}")
 
     @cached_property
     def _own_name(self) -> str:
@@ -91,4 +121,12 @@ class Topic(faust.Topic):
 
 
 def _header_list(headers: Any) -> Headers:
-    return list(headers.items()) if hasattr(headers, "items") else list(headers)
+    """Headers as Kafka takes them. Raises TypeError for what it would refuse at the commit."""
+    pairs = headers.items() if hasattr(headers, "items") else headers
+    return [(name, _header_value(name, value)) for name, value in pairs]
+
+
+def _header_value(name: Any, value: Any) -> bytes | None:
+    if isinstance(name, str) and isinstance(value, bytes | str | None):
+        return value.encode() if isinstance(value, str) else value
+    raise TypeError(f"header {name!r} of {type(value).__name__}: text or bytes under a text's name")

@@ -1,23 +1,22 @@
 """The classes by which Faust knows a transport; the work is done in engine.py."""
 
-import asyncio
-import threading
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka import Message as KafkaMessage
-from confluent_kafka.admin import AdminClient, NewTopic
 from faust.transport import base
 from faust.transport.conductor import Conductor as FaustConductor
-from faust.types.tuples import TP, RecordMetadata
+from faust.types.tuples import TP
 from mode import Service
 
 from .engine import Engine
+from .kafka import KafkaLog
+from .log import Log
 from .options import Options
+from .producer import Producer
 
-TIMEOUT_S = 30.0
+if TYPE_CHECKING:
+    from .topic import Topic
 
 
 class Leader(Service):
@@ -33,7 +32,7 @@ class Leader(Service):
 
 
 class Consumer(Service):
-    """What Faust expects of a consumer. The engine polls; nothing is fetched, acked or paused here."""
+    """What Faust expects of a consumer: the engine polls; here nothing is acked or paused."""
 
     unacked: frozenset[Any] = frozenset()
 
@@ -70,7 +69,7 @@ class Consumer(Service):
     async def perform_seek(self) -> None: ...  # noqa: D102
     async def on_task_error(self, exc: BaseException) -> None: ...  # noqa: D102
 
-    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+    async def commit(self, *_: Any, **__: Any) -> bool:
         """Nothing to do: each unit of work commits what it has read."""
         return True
 
@@ -83,130 +82,13 @@ class Consumer(Service):
         return 0
 
 
-class Producer(Service):
-    """Sends from outside of agents: idempotent and awaited, in no transaction."""
-
-    def __init__(self, transport: Any, loop: Any = None, **kwargs: Any) -> None:
-        super().__init__(loop=loop, **kwargs)
-        self.transport, self.app = transport, transport.app
-        self.buffer, self.threaded_producer = self, None
-        self._kafka: confluent_kafka.Producer | None = None
-        self._closing = threading.Event()
-
-    async def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,
-        headers: Any,
-        *,
-        transactional_id: str | None = None,
-    ) -> asyncio.Future[RecordMetadata]:
-        """Produce a record; the answer is done once Kafka has acknowledged it.
-
-        Raises KafkaException in the answer when Kafka refused it or did not answer in time.
-        """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[RecordMetadata] = loop.create_future()
-
-        def delivered(error: KafkaError | None, message: KafkaMessage) -> None:
-            loop.call_soon_threadsafe(_settle, answer, error, message)
-
-        options: dict[str, Any] = {} if partition is None else {"partition": partition}
-        if timestamp is not None:
-            options["timestamp"] = int(timestamp * 1000)
-        if headers:
-            options["headers"] = headers
-        self._connected().produce(topic, value, key, on_delivery=delivered, **options)
-        return answer
-
-    async def send_and_wait(self, *args: Any, **kwargs: Any) -> RecordMetadata:
-        """As send, and wait for the acknowledgement."""
-        return await (await self.send(*args, **kwargs))
-
-    def send_soon(self, fut: Any) -> None:
-        """Send from a function that cannot await."""
-        self.add_future(fut.message.channel.publish_message(fut, wait=False))
-
-    async def flush(self) -> None:
-        """Wait until everything sent is acknowledged."""
-        if self._kafka is not None:
-            await asyncio.to_thread(self._kafka.flush, TIMEOUT_S)
-
-    async def on_stop(self) -> None:
-        """Flush and end the thread that takes the acknowledgements."""
-        await self.flush()
-        self._closing.set()
-
-    async def wait_until_ebb(self) -> None: ...  # noqa: D102
-
-    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> None:
-        """Unknown before the broker's answer."""
-        return
-
-    def supports_headers(self) -> bool:
-        """Kafka has had them since 0.11."""
-        return True
-
-    async def create_topic(
-        self,
-        topic: str,
-        partitions: int,
-        replication: int,
-        *,
-        config: Any = None,
-        compacting: bool | None = None,
-        deleting: bool | None = None,
-        **_: Any,
-    ) -> None:
-        """Create a topic that an application declares; one that exists is left as it is."""
-        settings = dict(config or {})
-        policies = [name for name, on in (("compact", compacting), ("delete", deleting)) if on]
-        if policies:
-            settings["cleanup.policy"] = ",".join(policies)
-        admin = AdminClient({"bootstrap.servers": Options.of(self.app).bootstrap})
-        made = admin.create_topics([NewTopic(topic, partitions, replication, config=settings)])
-        try:
-            await asyncio.to_thread(made[topic].result, TIMEOUT_S)
-        except KafkaException as exc:
-            if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
-
-    def _connected(self) -> confluent_kafka.Producer:
-        if self._kafka is None:
-            self._kafka = confluent_kafka.Producer(
-                {
-                    "bootstrap.servers": Options.of(self.app).bootstrap,
-                    "enable.idempotence": True,
-                    "partitioner": "murmur2_random",
-                    "linger.ms": 2,
-                }
-            )
-            threading.Thread(target=self._take, name="hiresort-send", daemon=True).start()
-        return self._kafka
-
-    def _take(self) -> None:
-        kafka = self._connected()
-        while not self._closing.is_set():
-            kafka.poll(0.1)
-
-
-def _settle(
-    answer: "asyncio.Future[RecordMetadata]", error: KafkaError | None, message: KafkaMessage
-) -> None:
-    if answer.done():
-        return
-    if error is not None:
-        answer.set_exception(KafkaException(error))
-        return
-    tp = TP(message.topic(), message.partition())
-    answer.set_result(RecordMetadata(*tp, tp, message.offset(), None, None))
-
-
 class Conductor(FaustConductor):
     """Faust's index of agents' channels by partition; records reach them as batches."""
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self.declared: list[Topic] = []
+        """Every topic of the application, in the order of declaration."""
 
     def _build_handler(self, tp: TP, channels: Any) -> Any:
         return None
@@ -215,9 +97,14 @@ class Conductor(FaustConductor):
 class Transport(base.Transport):
     """`rdkafka://` in a broker's URL."""
 
-    Consumer = Consumer
-    Producer = Producer
-    Conductor = Conductor
-    Fetcher = Engine
+    Consumer: ClassVar[Any] = Consumer
+    Producer: ClassVar[Any] = Producer
+    Conductor: ClassVar[Any] = Conductor
+    Fetcher: ClassVar[Any] = Engine
     default_port = 9092
     driver_version = f"confluent-kafka={confluent_kafka.__version__}"
+
+    def new_log(self, options: Options, instance: str) -> Log:
+        """The log of a worker of this name, on Kafka."""
+        group = self.app.conf.id
+        return KafkaLog(options.bootstrap, group, instance, options.session_timeout_ms)

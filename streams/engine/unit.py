@@ -11,132 +11,54 @@ from .errors import NotInUnit
 from .log import Changes, Headers, Message, Output, Work
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .shard import Shard
 
 ATTEMPTS = 2
 """How often a record is tried before it is a dead letter."""
 
 LARGEST_OUTPUT = 1_000_000
-"""Bytes of key and value that an agent may send; more fails the record that caused it."""
+"""Bytes of key, value and headers that an agent may send; more fails the record that caused it."""
+
+LARGEST_DEAD_LETTER = 1_047_000
+"""As much as Kafka takes (message.max.bytes is 1,048,588) less what frames it."""
 
 current: ContextVar["Batch | None"] = ContextVar("hiresort_batch", default=None)
 """The batch that the running agent works on; None outside of agents."""
 
 
-class Batch:
-    """Consecutive records of one partition for one agent: all of their effects or none.
+def told(error: BaseException) -> str:
+    """An error's type and text in a line, whatever its own __str__ does."""
+    return traceback.format_exception_only(error)[-1].strip()
 
-    Effects are kept here until the agent has taken the last record; then they join the unit. When
-    the agent raises, the whole batch is rolled back and done again; a record that fails
-    `ATTEMPTS` times is dead-lettered and the others are done without it.
-    """
 
-    __slots__ = (
-        "_attempts",
-        "_decode",
-        "begun_values",
-        "changes",
-        "done",
-        "index",
-        "messages",
-        "open",
-        "outputs",
-        "poison",
-        "tp",
-    )
+def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Any = None) -> None:
+    """Raise ValueError for a record that is larger than Kafka would take at the commit."""
+    size = len(key or b"") + len(value or b"") + (_size(headers) if headers else 0)
+    if size > LARGEST_OUTPUT:
+        raise ValueError(f"a record of {size} bytes for {topic}: at most {LARGEST_OUTPUT}")
 
-    def __init__(
-        self, tp: TP, messages: list[Message], decode: Callable[[bytes | None], Any], done: Any
-    ) -> None:
-        self.tp, self.messages, self.done = tp, messages, done
-        self._decode = decode
-        self.begun_values: list[Any] | None = None
-        self._attempts: dict[int, int] = {}
-        self.poison: dict[int, Exception] = {}
-        self.outputs: list[Output] = []
-        self.changes: dict[Shard, Changes] = {}
-        self.index, self.open = 0, False
 
-    def begin(self) -> list[Any]:
-        """Start, or start again, with nothing done; answers the decoded values."""
-        self.open, self.index = True, 0
-        if self.begun_values is None:
-            self.begun_values = self._decode_all()
-        return self.begun_values
+def _size(headers: Headers) -> int:
+    return sum(16 + len(name.encode()) + len(value or b"") for name, value in headers)
 
-    def fail(self, error: Exception) -> None:
-        """The agent raised at the current record: undo everything of this batch."""
-        self.open = False
-        tried = self._attempts[self.index] = self._attempts.get(self.index, 0) + 1
-        if tried >= ATTEMPTS:
-            self.poison[self.index] = error
-        for shard in self.changes:
-            shard.forget()
-        self.outputs, self.changes = [], {}
 
-    def send(self, output: Output) -> None:
-        """Add a record to produce when the unit commits.
-
-        Raises:
-            NotInUnit: the batch is over, for instance in a task that outlived its agent's turn.
-            ValueError: the record is larger than Kafka would take.
-        """
-        if not self.open:
-            raise NotInUnit("this record's unit of work is over: send within the agent's own turn")
-        size = len(output.key or b"") + len(output.value or b"")
-        if size > LARGEST_OUTPUT:
-            raise ValueError(f"a record of {size} bytes for {output.topic}: at most {LARGEST_OUTPUT}")
-        self.outputs.append(output)
-
-    def writes(self, shard: "Shard") -> Changes:
-        """The changes of a shard that this batch collects."""
-        if not self.open:
-            raise NotInUnit("this record's unit of work is over: write within the agent's own turn")
-        changes = self.changes.get(shard)
-        if changes is None:
-            changes = self.changes[shard] = {}
-        return changes
-
-    def dead_letter(self, index: int, topic: str) -> None:
-        """Send the record at `index` to the dead letters as it was, with its history in headers."""
-        message, error = self.messages[index], self.poison[index]
-        stack = "".join(traceback.format_exception(error, limit=-8))
-        headers: Headers = list(message.headers() or [])
-        headers += [
-            ("topic", message.topic().encode()),
-            ("partition", b"%d" % message.partition()),
-            ("offset", b"%d" % message.offset()),
-            ("error", f"{type(error).__name__}: {error}".encode()[:1000]),
-            ("stack", stack.encode()[-4000:]),
-            ("time", b"%d" % message.timestamp()[1]),
-            ("attempts", b"%d" % max(1, self._attempts.get(index, 0))),
-        ]
-        partition = message.partition()
-        self.outputs.append(Output(topic, partition, message.key(), message.value(), headers))
-
-    def complete(self) -> None:
-        """The agent has taken every record."""
-        self.open = False
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def _decode_all(self) -> list[Any]:
-        decode = self._decode
-        try:
-            return [decode(message.value()) for message in self.messages]
-        except Exception:  # whatever a user's codec raises; found again below, one by one
-            return [self._decode_one(i, message) for i, message in enumerate(self.messages)]
-
-    def _decode_one(self, index: int, message: Message) -> Any:
-        try:
-            return self._decode(message.value())
-        except Exception as error:  # the record is at fault, not the worker
-            self.poison[index] = error
-            return None
+def _cut(
+    key: bytes | None, value: bytes | None, taken: int
+) -> tuple[bytes | None, bytes | None, Headers]:
+    """Key and value as far as they fit beside the headers; what was cut can still be read there."""
+    size = len(key or b"") + len(value or b"")
+    room = LARGEST_DEAD_LETTER - taken - 32
+    if size <= room:
+        return key, value, []
+    key = None if key is None else key[:room]
+    value = None if value is None else value[: room - len(key or b"")]
+    return key, value, [("cut", b"%d" % size)]
 
 
 class Unit:
-    """The batches that one transaction commits."""
+    """What one transaction commits."""
 
     __slots__ = ("changes", "offsets", "outputs", "records")
 
@@ -146,12 +68,12 @@ class Unit:
         self.offsets: dict[TP, int] = {}
         self.records = 0
 
-    def add(self, batch: Batch) -> None:
-        """Take over the effects of a completed batch."""
-        self.outputs += batch.outputs
-        for shard, changes in batch.changes.items():
+    def add(self, outputs: list[Output], changes: "dict[Shard, Changes]") -> None:
+        """Take over the effects of records that are done."""
+        self.outputs += outputs
+        for shard, rows in changes.items():
             mine = self.changes.setdefault(shard, {})
-            mine.update(changes)
+            mine.update(rows)
             shard.pending = mine
 
     def read(self, tp: TP, messages: list[Message]) -> None:
@@ -167,3 +89,154 @@ class Unit:
             if rows and not shard.follows
         }
         return Work(self.outputs, changes, self.offsets)
+
+
+class Batch:
+    """Consecutive records of one partition for one agent: all effects of a record or none.
+
+    Effects are kept here until the agent has taken the last record; then they join the unit. When
+    the agent raises, they are undone and their records done again, the ones before the failed one
+    for the last time: their effects join the unit before that one is tried once more. A record
+    that fails `ATTEMPTS` times is dead-lettered and the others are done without it.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_decode",
+        "_start",
+        "_unit",
+        "_values",
+        "changes",
+        "done",
+        "index",
+        "messages",
+        "open",
+        "outputs",
+        "poison",
+        "tp",
+    )
+
+    def __init__(
+        self, unit: Unit, tp: TP, messages: list[Message], decode: Callable[[bytes | None], Any]
+    ) -> None:
+        self.tp, self.messages = tp, messages
+        self.done: asyncio.Future[None] | None = None
+        """Done when the agent has taken every record; None for whom no agent takes them."""
+        self._unit, self._decode = unit, decode
+        self._values: list[Any] | None = None
+        self._attempts: dict[int, int] = {}
+        self.poison: dict[int, BaseException] = {}
+        self.outputs: list[Output] = []
+        self.changes: dict[Shard, Changes] = {}
+        self._start = self.index = 0
+        self.open = False
+
+    def begin(self) -> int:
+        """Start, start again, or go on after the current record; answers the index to take next.
+
+        A batch that is open was left between two records: its agent broke out of the loop.
+        """
+        if self.open:
+            return self.index + 1
+        self.open, self.index = True, self._start
+        return self._start
+
+    @property
+    def values(self) -> list[Any]:
+        """The decoded values; None where one is in `poison` because it cannot be decoded."""
+        if self._values is None:
+            self._values = self._decode_all()
+        return self._values
+
+    @property
+    def troubled(self) -> bool:
+        """Whether a record of it failed, or could not be decoded: then `reach` each one."""
+        return bool(self._attempts or self.poison)
+
+    def reach(self) -> bool:
+        """Come to the record at `index`; answers whether it is to be worked on."""
+        if self.index in self._attempts and self.index > self._start:
+            self._keep()
+            self._start = self.index
+        return self.index not in self.poison
+
+    def fail(self, error: BaseException) -> None:
+        """The agent raised at the current record: undo what was not kept."""
+        tried = self._attempts[self.index] = self._attempts.get(self.index, 0) + 1
+        if tried >= ATTEMPTS:
+            self.poison[self.index] = error
+        self.undo()
+
+    def undo(self) -> None:
+        """Forget what was done since the start, or since the last record that had failed before."""
+        self.open = False
+        for shard in self.changes:
+            shard.forget()
+        self.outputs, self.changes = [], {}
+
+    def send(self, output: Output) -> None:
+        """Add a record to produce when the unit commits.
+
+        Raises:
+            NotInUnit: the batch is over, for instance in a task that outlived its agent's turn.
+            ValueError: the record is larger than Kafka would take.
+        """
+        if not self.open:
+            raise NotInUnit("this record's unit of work is over: send within the agent's own turn")
+        size = len(output.key or b"") + len(output.value or b"")
+        if size > LARGEST_OUTPUT:
+            raise ValueError(
+                f"a record of {size} bytes for {output.topic}: at most {LARGEST_OUTPUT}"
+            )
+        self.outputs.append(output)
+
+    def writes(self, shard: "Shard") -> Changes:
+        """The changes of a shard that this batch collects."""
+        if not self.open:
+            raise NotInUnit("this record's unit of work is over: write within the agent's own turn")
+        changes = self.changes.get(shard)
+        if changes is None:
+            changes = self.changes[shard] = {}
+        return changes
+
+    def dead_letter(self, topic: str) -> None:
+        """Send the current record to the dead letters as it was, with its history in headers."""
+        message, error = self.messages[self.index], self.poison[self.index]
+        stack = "".join(traceback.format_exception(error, limit=-8))
+        headers: Headers = list(message.headers() or [])
+        headers += [
+            ("topic", message.topic().encode()),
+            ("partition", b"%d" % message.partition()),
+            ("offset", b"%d" % message.offset()),
+            ("error", told(error).encode(errors="replace")[:1000]),
+            ("stack", stack.encode(errors="replace")[-4000:]),
+            ("time", b"%d" % message.timestamp()[1]),
+            ("attempts", b"%d" % max(1, self._attempts.get(self.index, 0))),
+        ]
+        key, value, cut = _cut(message.key(), message.value(), _size(headers))
+        self.outputs.append(Output(topic, message.partition(), key, value, headers + cut))
+
+    def complete(self) -> None:
+        """Every record was taken: the effects join the unit."""
+        self.open = False
+        self._keep()
+        if self.done is not None and not self.done.done():
+            self.done.set_result(None)
+
+    def _keep(self) -> None:
+        self._unit.add(self.outputs, self.changes)
+        self.outputs, self.changes = [], {}
+
+    def _decode_all(self) -> list[Any]:
+        decode = self._decode
+        try:
+            return [decode(message.value()) for message in self.messages]
+        except Exception:  # noqa: BLE001  # whatever a codec raises; found again below, one by one
+            return [self._decode_one(i, message) for i, message in enumerate(self.messages)]
+
+    def _decode_one(self, index: int, message: Message) -> Any:
+        try:
+            return self._decode(message.value())
+        except Exception as error:  # noqa: BLE001  # the record is at fault, not the worker
+            self.poison[index] = error
+            return None

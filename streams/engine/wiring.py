@@ -6,13 +6,16 @@ from typing import Any
 import click
 from faust.fixups.base import Fixup as FaustFixup
 
-SCHEME = "rdkafka"
+SCHEMES = ("rdkafka", "memory-log")
 
 CLASSES = {
     "Agent": "streams.engine.agent:Agent",
     "Topic": "streams.engine.topic:Topic",
     "Stream": "streams.engine.stream:Stream",
     "Table": "streams.engine.table:Table",
+    "SetTable": "streams.engine.table:Refused",
+    "GlobalTable": "streams.engine.table:Refused",
+    "SetGlobalTable": "streams.engine.table:Refused",
     "TableManager": "streams.engine.tables:TableManager",
     "LeaderAssignor": "streams.engine.transport:Leader",
 }
@@ -33,7 +36,7 @@ class Fixup(FaustFixup):
     def on_worker_init(self) -> None:
         """Make the data directory, with its parents: Faust makes only the last of them."""
         folder = Path(self.app.conf.datadir)
-        if self.app.conf.broker[0].scheme == SCHEME:
+        if self.app.conf.broker[0].scheme in SCHEMES:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as exc:
@@ -42,6 +45,6 @@ class Fixup(FaustFixup):
                 ) from exc
 
     def _on_configured(self, app: Any, conf: Any, **_: Any) -> None:
-        if conf.broker[0].scheme == SCHEME:
+        if conf.broker[0].scheme in SCHEMES:
             for name, path in CLASSES.items():
                 setattr(conf, name, path)

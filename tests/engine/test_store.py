@@ -1,3 +1,6 @@
+"""Rows and their position in one RocksDB."""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,8 @@ from streams.engine.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Return an open store in `table`."""
     store = Store(tmp_path / "table", "app/topic")
     yield store
     store.close()
@@ -50,9 +54,9 @@ def test_a_scan_keeps_its_bounds_while_the_store_is_read_and_memory_is_used(stor
     assert len(used) == 50
 
 
-def test_a_second_opener_is_told_who_has_it(tmp_path: Path, store: Store) -> None:
+def test_a_second_opener_is_told_who_has_it(store: Store) -> None:
     with pytest.raises(StateLocked, match="in use by another process"):
-        Store(tmp_path / "table", "app/topic")
+        Store(store.path, "app/topic")
 
 
 def test_state_of_another_application_is_refused(tmp_path: Path) -> None:

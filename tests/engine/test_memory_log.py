@@ -1,0 +1,252 @@
+"""The log in memory keeps what the engine relies on of Kafka's."""
+
+from collections.abc import Mapping
+
+import pytest
+from faust.types.tuples import TP
+
+from streams.engine.errors import EngineError, Fenced, Killed, UnitAborted
+from streams.engine.log import Output, Work
+from streams.engine.memory import START_MS, MemoryCluster
+from streams.engine.memory_log import MemoryLog
+from topics.partitioner import partition_for
+
+WORDS = [TP("words", n) for n in range(4)]
+CHANGELOG = TP("changelog", 0)
+
+
+class Member:
+    """A log that is listened to."""
+
+    def __init__(self, cluster: MemoryCluster, name: str) -> None:
+        self.held: set[TP] = set()
+        self.log = MemoryLog(cluster, "group", name)
+        self.log.open(["words"], self)
+
+    def on_assigned(self, partitions: set[TP]) -> Mapping[TP, int]:
+        """Hold them too."""
+        self.held |= partitions
+        return {}
+
+    def on_revoked(self, partitions: set[TP]) -> None:
+        """Hold them no more."""
+        self.held -= partitions
+
+    def read(self) -> dict[TP, list[bytes | None]]:
+        """What a poll answers."""
+        fetched = self.log.poll(0)
+        return {tp: [m.value() for m in messages] for tp, messages in fetched.items()}
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    """Return a cluster with the topics `words`, `out` and `changelog`."""
+    cluster = MemoryCluster()
+    for topic, partitions in (("words", 4), ("out", 4), ("changelog", 1)):
+        cluster.create(topic, partitions)
+    return cluster
+
+
+def joined(*members: Member) -> None:
+    """Let members poll until the group has settled."""
+    for _ in range(3):
+        for member in members:
+            member.log.poll(0)
+
+
+def work(value: bytes = b"x", offsets: Mapping[TP, int] | None = None) -> Work:
+    """Return a unit of one output, one row and some offsets."""
+    output = Output("out", 0, b"k", value)
+    return Work([output], {CHANGELOG: {b"a": b"1", b"b": None}}, offsets or {WORDS[0]: 1})
+
+
+def test_a_record_is_in_the_partition_of_its_key(cluster: MemoryCluster) -> None:
+    for i in range(200):
+        key = b"key-%d" % i
+        assert cluster.append("words", key, b"").partition() == partition_for(key, 4)
+
+
+def test_records_have_consecutive_offsets_and_the_time_of_the_clock(cluster: MemoryCluster) -> None:
+    first = cluster.append("words", None, b"a", partition=1)
+    cluster.advance(250)
+    second = cluster.append("words", None, b"b", partition=1)
+    assert [(r.offset(), r.timestamp()[1] - START_MS) for r in (first, second)] == [
+        (0, 0),
+        (1, 250),
+    ]
+
+
+def test_a_commit_makes_everything_visible_and_its_markers_take_an_offset(
+    cluster: MemoryCluster,
+) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    ends = member.log.commit(work())
+    assert ends == {CHANGELOG: 2}
+    assert [r.value() for r in cluster.records("out")] == [b"x"]
+    assert cluster.end(CHANGELOG) == 3
+    member.log.commit(work())
+    assert [r.offset() for r in cluster.records("out")] == [0, 2]
+
+
+def test_records_of_an_aborted_transaction_are_never_seen(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.fail_next_commit("abort")
+    with pytest.raises(UnitAborted):
+        member.log.commit(work(b"lost"))
+    member.log.commit(work(b"seen"))
+    assert [(r.offset(), r.value()) for r in cluster.records("out")] == [(2, b"seen")]
+
+
+def test_readers_wait_before_an_open_transaction_until_it_is_ended(cluster: MemoryCluster) -> None:
+    writer = Member(cluster, "a")
+    joined(writer)
+    cluster.fail_next_commit("during")
+    with pytest.raises(Killed):
+        writer.log.commit(work(b"open"))
+    cluster.append("out", b"k", b"behind", partition=0)
+    assert cluster.records("out") == []
+    Member(cluster, "a")  # a new worker of its name
+    assert [r.value() for r in cluster.records("out")] == [b"behind"]
+
+
+@pytest.mark.parametrize(("fault", "happened"), [("before", 0), ("during", 0), ("after", 1)])
+def test_a_killed_worker_has_committed_all_or_nothing(
+    cluster: MemoryCluster, fault: str, happened: int
+) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.fail_next_commit(fault)
+    with pytest.raises(Killed):
+        member.log.commit(work())
+    cluster.expire("group-a")
+    assert len(cluster.records("out")) == happened
+    assert len(cluster.records("changelog")) == 2 * happened
+    assert cluster.groups["group"].committed == ({WORDS[0]: 1} if happened else {})
+
+
+def test_a_killed_worker_does_nothing_any_more(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    member.log.kill()
+    for call in (lambda: member.log.poll(0), lambda: member.log.commit(work())):
+        with pytest.raises(Killed):
+            call()
+    member.log.close()
+    assert member.held == set(WORDS)
+
+
+def test_a_second_worker_of_a_name_fences_the_first(cluster: MemoryCluster) -> None:
+    first = Member(cluster, "a")
+    joined(first)
+    second = Member(cluster, "a")
+    joined(second)
+    for call in (lambda: first.log.poll(0), lambda: first.log.commit(work())):
+        with pytest.raises(Fenced, match="replaced by another of its name"):
+            call()
+    second.log.commit(work())
+    assert len(cluster.records("out")) == 1
+
+
+def test_reading_goes_on_from_the_committed_offsets(cluster: MemoryCluster) -> None:
+    for value in (b"a", b"b", b"c"):
+        cluster.append("words", None, value, partition=0)
+    member = Member(cluster, "a")
+    joined(member)
+    member.log.rewind()
+    assert member.read() == {WORDS[0]: [b"a", b"b", b"c"]}
+    assert member.read() == {}
+    member.log.commit(work(offsets={WORDS[0]: 2}))
+    member.log.rewind()
+    assert member.read() == {WORDS[0]: [b"c"]}
+
+
+def test_restoring_gives_each_partition_its_records_from_a_position(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    member.log.commit(work())
+    restored = []
+    count = member.log.restore({CHANGELOG: 1}, lambda *args: restored.append(args))
+    assert (count, restored) == (1, [(CHANGELOG, [(b"b", None)], 3)])
+    member.log.restore({CHANGELOG: 3}, lambda *args: restored.append(args))
+    assert restored[-1] == (CHANGELOG, [], 3)
+
+
+def test_members_share_the_partitions_in_ranges(cluster: MemoryCluster) -> None:
+    first, second = Member(cluster, "a"), Member(cluster, "b")
+    joined(first, second)
+    assert (first.held, second.held) == (set(WORDS[:2]), set(WORDS[2:]))
+    third = Member(cluster, "c")
+    joined(first, second, third)
+    assert (first.held, second.held, third.held) == (
+        set(WORDS[:2]),
+        {WORDS[2]},
+        {WORDS[3]},
+    )
+
+
+def test_nobody_gets_a_partition_before_its_owner_has_let_go_of_it(cluster: MemoryCluster) -> None:
+    first = Member(cluster, "a")
+    joined(first)
+    second = Member(cluster, "b")
+    second.log.poll(0)
+    assert (first.held, second.held) == (set(WORDS), set())
+    first.log.poll(0)
+    second.log.poll(0)
+    assert second.held == set(WORDS[2:])
+
+
+def test_a_commit_of_a_former_generation_is_aborted(cluster: MemoryCluster) -> None:
+    first = Member(cluster, "a")
+    joined(first)
+    Member(cluster, "b")
+    with pytest.raises(UnitAborted):
+        first.log.commit(work())
+    assert cluster.records("out") == []
+
+
+def test_a_member_that_leaves_or_expires_gives_its_partitions_to_the_others(
+    cluster: MemoryCluster,
+) -> None:
+    first, second, third = (Member(cluster, name) for name in "abc")
+    joined(first, second, third)
+    second.log.close()
+    joined(first, third)
+    assert (first.held, second.held, third.held) == (set(WORDS[:2]), set(), set(WORDS[2:]))
+    third.log.kill()
+    cluster.expire("group-c")
+    joined(first)
+    assert first.held == set(WORDS)
+
+
+def test_a_cluster_has_settled_when_every_member_has_read_everything(
+    cluster: MemoryCluster,
+) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    assert cluster.settled
+    cluster.append("words", None, b"a")
+    assert not cluster.settled
+    member.log.poll(0)
+    assert not cluster.settled  # it works on it
+    member.log.poll(0)
+    assert cluster.settled
+
+
+def test_while_it_is_held_nobody_reads(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.hold()
+    cluster.append("words", None, b"a", partition=0)
+    cluster.append("words", None, b"b", partition=0)
+    assert member.read() == {}
+    cluster.release()
+    assert member.read() == {WORDS[0]: [b"a", b"b"]}
+
+
+def test_a_missing_topic_or_partition_is_told(cluster: MemoryCluster) -> None:
+    with pytest.raises(EngineError, match="topic 'nowhere' cannot be used: create the topics"):
+        cluster.append("nowhere", None, b"")
+    with pytest.raises(EngineError, match="topic 'words' has no partition 4"):
+        cluster.append("words", None, b"", partition=4)
