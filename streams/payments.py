@@ -1,13 +1,13 @@
 """The payments application: what is to be paid becomes an intent, its outcome a result.
 
-    payment-requests ──> intend ──> payments, intents
-                                       │ once committed
-                                    caller ──> the gateway
-                                       │
-    payment-outcomes <─────────────────┘
-    payment-outcomes ──> settle ──> payments, intents, payment-results
+payment-requests ──> intend ──> payments, intents
+                                   │ once committed
+                                caller ──> the gateway
+                                   │
+payment-outcomes <─────────────────┘
+payment-outcomes ──> settle ──> payments, intents, payment-results
 
-    faust -A streams.payments worker -l info
+faust -A streams.payments worker -l info
 """
 
 import os

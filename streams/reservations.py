@@ -1,12 +1,12 @@
 """The reservations application: commands and payment results are decided, events are shown.
 
-    reservation-commands ─┬─> decide ─┬─> reservation-events ──> show ──> mypage
-    payment-results ──────┘     │     └─> payment-requests
-    resorts ────────────────────┤
-                                └── availability, reservations, decisions, deadlines, tickets
-    deadlines ──> expire ──> reservation-commands
+reservation-commands ─┬─> decide ─┬─> reservation-events ──> show ──> mypage
+payment-results ──────┘     │     └─> payment-requests
+resorts ────────────────────┤
+                            └── availability, reservations, decisions, deadlines, tickets
+deadlines ──> expire ──> reservation-commands
 
-    faust -A streams.reservations worker -l info
+faust -A streams.reservations worker -l info
 """
 
 import time

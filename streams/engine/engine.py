@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.25
 """How long an idle poll waits, and so how late a stop is noticed."""
 
+STOP_S = 10.0
+"""How long a stop waits for the agents to finish the unit at hand."""
+
 T = TypeVar("T")
 
 
@@ -230,14 +233,23 @@ class Engine(Service):
         """Finish the unit at hand, leave the group, free the state directory."""
         if self._instance is None:
             return
-        if self.app.crashed and self._turn is not None:
-            self._turn.cancel()
-        await self._finished.wait()
+        if self.app.crashed:
+            self._leave_unit()
+        while not self._finished.is_set():
+            try:
+                await asyncio.wait_for(self._finished.wait(), STOP_S)
+            except TimeoutError:
+                self._leave_unit()
         if self._log is not None:
             await self._blocking(self._log.close)
         self._instance.close()
         self._instance = None
         self._thread.shutdown()
+
+    def _leave_unit(self) -> None:
+        # nothing of it is committed: it is done again after a restart
+        if self._turn is not None:
+            self._turn.cancel()
 
 
 def _told(partitions: set[TP]) -> str:

@@ -1,13 +1,13 @@
 """What the engine raises.
 
-    EngineError
-    ├── StateLocked        another process has this state directory open
-    ├── StateMismatch      the state directory belongs to another application, topic or cluster
-    ├── NotInUnit          a table was written, or a send made, where no unit of work is open
-    ├── Unsupported        a feature of Faust that is refused here; the message says what to do
-    ├── UnitAborted        the transaction was rolled back; the engine starts again from committed
-    ├── Fenced             another worker took over this one's name, or the log is broken for good
-    └── Killed             a fault that a test has asked of the log in memory
+EngineError
+├── StateLocked        another process has this state directory open
+├── StateMismatch      the state directory belongs to another application, topic or cluster
+├── NotInUnit          a table was written, or a send made, where no unit of work is open
+├── Unsupported        a feature of Faust that is refused here; the message says what to do
+├── UnitAborted        the transaction was rolled back; the engine starts again from committed
+├── Fenced             another worker took over this one's name, or the log is broken for good
+└── Killed             a fault that a test has asked of the log in memory
 """
 
 

@@ -193,6 +193,33 @@ async def test_a_worker_that_is_stopped_in_a_unit_finishes_it_first(drive: Any) 
         assert driver.records("out") == ["w0", "w1", "w2", "w3"]
 
 
+async def test_a_unit_that_does_not_end_in_time_is_left_and_done_again(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.engine.engine.STOP_S", 0.01)
+    hanging, go_on = asyncio.Event(), asyncio.Event()
+
+    def topology(app: faust.App) -> None:
+        words, out = text(app, "words"), text(app, "out")
+
+        @app.agent(words)
+        async def copy(stream: Any) -> None:
+            async for word in stream:
+                await out.send(value=word)
+                hanging.set()
+                await go_on.wait()
+
+    async with drive(topology) as driver:
+        driver.send("words", "k", "a")
+        driver.cluster.release()
+        await hanging.wait()
+        await driver.restart()
+        assert driver.records("out") == []
+        go_on.set()
+        await driver.settle()
+        assert driver.records("out") == ["a"]
+
+
 async def test_a_stop_takes_no_batch_from_an_agents_queue(drive: Any) -> None:
     async with drive(counting) as driver:
         (channel,) = driver.app.topics
