@@ -108,6 +108,8 @@ class Positions:
             found = self._consumer.committed(asked, timeout=LOOK_S) if asked else []
         except KafkaException:
             return None
+        if any(each.error is not None for each in found):
+            return None
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from schemas.records import (
     Reservation,
     ReservationEvent,
     Reserve,
+    Resort,
 )
 from streams.domain import (
     Cause,
@@ -102,17 +103,16 @@ class Apps(Written):
     def __init__(self, random: Random) -> None:
         super().__init__()
         self.random = random
-        self.resort = resort(RUN.resort_id, half(CAPACITIES))
+        self.resort: Resort | None = None
         self.asked: deque[PaymentRequest] = deque()
         self.kept: dict[str, Reservation] = {}
         self.rooms: dict[str, Availability] = {}
         self.decisions = 0
 
-    def sell(self, rooms: dict[str, int]) -> None:
-        """Put the resort on sale, or change what it sells."""
-        self.resort = resort(RUN.resort_id, rooms)
-        entry = self.write(catalog.RESORTS, RUN.resort_id, self.resort)
-        self.evidence.resorts.append(entry)
+    def sell(self, sold: Resort | None) -> None:
+        """Put the resort on sale, change what it sells, or close it."""
+        self.resort = sold
+        self.evidence.resorts.append(self.write(catalog.RESORTS, RUN.resort_id, sold))
 
     def command(self, command: Command, partition: int | None = None) -> None:
         """Send a command and decide it; one in another partition than its own is forwarded."""
@@ -200,7 +200,8 @@ class Apps(Written):
                 self.row(catalog.TICKETS, event.ticket, event.resort_id, ticket)
 
     def _free(self, reserve: Reserve) -> int:
-        capacity = {each.room_type: each.capacity for each in self.resort.room_types}
+        offered = [] if self.resort is None else self.resort.room_types
+        capacity = {each.room_type: each.capacity for each in offered}
         keys = night_keys(reserve.resort_id, reserve.room_type, reserve.check_in, reserve.nights)
         rows = [self.rooms.get(key, Availability(held=0, confirmed=0)) for key in keys]
         return capacity.get(reserve.room_type, 0) - max(row.held + row.confirmed for row in rows)
@@ -237,7 +238,7 @@ def reserve(number: int, **changes: object) -> Reserve:
 
 def _play(apps: Apps, size: int, seed: int, declines: float) -> None:
     """Send a demo; payments are answered some time later, before a late cancel at the latest."""
-    apps.sell(half(CAPACITIES))
+    apps.sell(resort(RUN.resort_id, half(CAPACITIES)))
     actions = deque(in_order(collect(demo(size, seed)).valid))
     while actions or apps.asked:
         late = bool(actions) and actions[0].late
@@ -251,7 +252,8 @@ def _play(apps: Apps, size: int, seed: int, declines: float) -> None:
 
 def _write_the_rest(apps: Apps) -> None:
     """Copies, other bodies, held and expired ones, refused refunds, and what no rule takes."""
-    apps.sell(CAPACITIES | {"A": 100})
+    sold = resort(RUN.resort_id, CAPACITIES | {"A": 100})
+    apps.sell(sold)
     held, late, open_ = (reserve(number, payment_type=None) for number in (1, 2, 3))
     ids = {"reservation_id": held.reservation_id, "resort_id": held.resort_id}
     at = held.requested_at
@@ -275,6 +277,12 @@ def _write_the_rest(apps: Apps) -> None:
     apps.command(open_)
     apps.command(reserve(4), partition=(partition_for(RUN.resort_id.encode(), 4) + 1) % 4)
     apps.settle()
+    dearer = [changed(each, price=each.price + 1) for each in sold.room_types]
+    for number, on_sale in ((5, changed(sold, room_types=dearer)), (6, None), (7, sold)):
+        apps.sell(on_sale)
+        apps.command(reserve(number, rate=None))
+    while apps.asked:
+        apps.settle()
     apps.give_up(Cancel(**ids | {"reservation_id": f"{RUN.resort_id}.{'A' * 26}"}, requested_at=at))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hiresort.audit.evidence import Entry, Evidence
 from hiresort.audit.ledger import load as load_ledger
 from hiresort.audit.loading import load
 from hiresort.cli import run
+from hiresort.deadlines import until
 from hiresort.local.kafka import LocalKafka
 from schemas.codec import Codec
 from schemas.records import MyPage
@@ -70,7 +72,8 @@ def write(bootstrap: str, evidence: Evidence) -> None:
 
 def produce(producer: Producer, entry: Entry[Any]) -> None:
     topic, partition, _ = entry.place
-    payload, origin = CODECS[topic].encode(entry.value), entry.forwarded_from
+    payload = None if entry.value is None else CODECS[topic].encode(entry.value)
+    origin = entry.forwarded_from
     headers: Headers = [] if origin is None else [(FORWARDED_FROM, b"%d" % origin)]
     producer.produce(
         topic,
@@ -90,8 +93,14 @@ def delivered(error: KafkaError | None, _record: object) -> None:
 def commit(admin: AdminClient, evidence: Evidence) -> None:
     for group, offsets in evidence.log.committed.items():
         partitions = [TopicPartition(*each, offset) for each, offset in offsets.items()]
-        request = [ConsumerGroupTopicPartitions(group, partitions)]
-        admin.alter_consumer_group_offsets(request)[group].result(ANSWER_S)
+        assert until(partial(committed, admin, group, partitions), ANSWER_S)
+
+
+def committed(admin: AdminClient, group: str, partitions: list[TopicPartition]) -> bool:
+    """Commit for a group; false while its coordinator is not there yet."""
+    request = [ConsumerGroupTopicPartitions(group, partitions)]
+    answer = admin.alter_consumer_group_offsets(request)[group].result(ANSWER_S)
+    return all(each.error is None for each in answer.topic_partitions)
 
 
 def test_evidence_is_what_was_written(kafka: LocalKafka, written: Evidence) -> None:
