@@ -74,9 +74,8 @@ class Topic(faust.Topic):
         batch = current.get()
         if batch is None:
             return False
-        for name in ("timestamp", "callback", "schema"):
-            if others.get(name) is not None:
-                raise Unsupported(f"{name}= is not supported in an agent: leave it out")
+        if others:
+            _refuse(others)
         self._check_place(partition)
         encode_key, encode_value = self.key_coding[0], self.value_coding[0]
         if key_serializer is not None:
@@ -118,6 +117,12 @@ class Topic(faust.Topic):
         """How values are written and read."""
         schema = self.schema
         return value_coding(self.app, schema.value_type, schema.value_serializer)
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    for name in ("timestamp", "callback", "schema"):
+        if options.get(name) is not None:
+            raise Unsupported(f"{name}= is not supported in an agent: leave it out")
 
 
 def _header_list(headers: Any) -> Headers:

@@ -1,6 +1,7 @@
 """A table that follows a topic that others write."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -72,7 +73,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_row_stays(drive: Any
 
 
 async def test_what_cannot_be_read_is_left_out_of_a_restored_table_too(
-    drive: Any, tmp_path: Any
+    drive: Any, tmp_path: Path
 ) -> None:
     async with drive(pricing) as driver:
         for key, value in (("room", 5), ("room", b"{"), (None, 7), (b"\xff", 8), ("suite", 9)):
@@ -81,6 +82,29 @@ async def test_what_cannot_be_read_is_left_out_of_a_restored_table_too(
         cluster = driver.cluster
     async with drive(pricing, cluster=cluster, folder=tmp_path / "new") as driver:
         assert dict(driver.table("prices").items()) == {"room": 5, "suite": 9}
+
+
+async def test_what_was_restored_is_not_read_again(drive: Any, tmp_path: Path) -> None:
+    async with drive(pricing) as driver:
+        cluster = driver.cluster
+    cluster.append("prices", b"room", b"5")
+    cluster.append("prices", b"room", b"{not json")
+    async with drive(pricing, cluster=cluster, folder=tmp_path / "new") as driver:
+        await driver.settle()
+        assert (dict(driver.table("prices").items()), dead_letters(driver)) == ({"room": 5}, [])
+        assert cluster.groups["tiny"].committed == {("prices", 0): 2}
+
+
+async def test_its_offset_only_grows(drive: Any, tmp_path: Path) -> None:
+    async with drive(pricing) as driver:
+        cluster = driver.cluster
+    cluster.append("prices", b"room", b"5")
+    async with drive(pricing, cluster=cluster, folder=tmp_path / "new") as driver:
+        for topic, value in (("prices", 6), ("words", "room")):
+            driver.send(topic, "room", value)
+            await driver.settle()
+        assert cluster.groups["tiny"].committed == {("prices", 0): 2, ("words", 0): 1}
+        assert driver.records("out") == ["room=6"]
 
 
 async def test_the_topic_is_its_own_changelog(drive: Any) -> None:
