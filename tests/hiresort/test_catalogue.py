@@ -1,17 +1,18 @@
 """The catalogue is read strictly, written all or none, and read back as it is on sale."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from hiresort import catalogue
 from hiresort.catalogue import CatalogueError
+from hiresort.deadlines import until
 from hiresort.kafka_clients import KafkaUnreachable
 from hiresort.local import ports
 from hiresort.local.kafka import LocalKafka
@@ -97,13 +98,24 @@ def test_a_file_that_holds_no_catalogue_is_refused(tmp_path: Path, text: str) ->
 
 
 @pytest.fixture
-def bootstrap(kafka: LocalKafka) -> Iterator[str]:
-    """Give the topic resorts, empty."""
+def bootstrap(kafka: LocalKafka) -> str:
+    """Give the topic resorts, empty, whatever other tests have left in it."""
     client = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    if RESORTS.name in client.list_topics(timeout=10).topics:
+        client.delete_topics([RESORTS.name])[RESORTS.name].result()
     topic = NewTopic(RESORTS.name, RESORTS.partitions, 1, config=RESORTS.settings)
-    client.create_topics([topic])[RESORTS.name].result()
-    yield kafka.bootstrap
-    client.delete_topics([RESORTS.name])[RESORTS.name].result()
+
+    def made() -> bool:
+        try:
+            client.create_topics([topic])[RESORTS.name].result()
+        except KafkaException as error:  # its deletion is still under way
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            return False
+        return True
+
+    assert until(made, 10)
+    return kafka.bootstrap
 
 
 def test_what_was_loaded_is_on_sale_and_a_later_load_replaces_only_its_own(
