@@ -12,6 +12,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from hiresort import groups
+from hiresort.audit.reading import Positions
 from hiresort.deadlines import until
 from hiresort.kafka_clients import (
     ANSWER_S,
@@ -139,15 +140,19 @@ def load(bootstrap: str, resorts: Iterable[Resort]) -> dict[int, int]:
 
 def followed(bootstrap: str, ends: dict[int, int], within_s: float) -> bool:
     """Wait until the reservations app has read up to these offsets; at once if it does not run."""
-    client = admin(bootstrap)
-    if groups.assigned(client, RESERVATIONS_APP) is None:
+    if groups.assigned(admin(bootstrap), RESERVATIONS_APP) is None:
         return True
+    wanted = {(RESORTS.name, partition): end for partition, end in ends.items()}
+    positions = Positions(bootstrap, RESERVATIONS_APP)
 
     def read_up_to_them() -> bool:
-        position = groups.committed(client, RESERVATIONS_APP)
-        return all(position.get((RESORTS.name, each), 0) >= end for each, end in ends.items())
+        read = positions.of(wanted) or {}
+        return all(read.get(partition, 0) >= end for partition, end in wanted.items())
 
-    return until(read_up_to_them, within_s)
+    try:
+        return until(read_up_to_them, within_s)
+    finally:
+        positions.close()
 
 
 def on_sale(bootstrap: str) -> list[Resort]:

@@ -1,4 +1,4 @@
-"""What Kafka knows of a consumer group: who is in it, what they read, and how far.
+"""What Kafka knows of a consumer group: who is in it, and what they read.
 
 `python -m hiresort.groups APP` ends with 0 when the workers of an app have shared out all that it
 reads, else with 1: a container's health.
@@ -7,7 +7,7 @@ reads, else with 1: a container's health.
 import os
 import sys
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from hiresort.addresses import DEFAULTS
@@ -32,17 +32,6 @@ def assigned(client: AdminClient, group: str) -> frozenset[Partition] | None:
         for member in found.members
         for each in member.assignment.topic_partitions
     )
-
-
-def committed(client: AdminClient, group: str) -> dict[Partition, int]:
-    """Return the offset that a group reads next in each partition it has committed."""
-    request = [ConsumerGroupTopicPartitions(group)]
-    try:
-        found = client.list_consumer_group_offsets(request, request_timeout=ANSWER_S)
-        partitions = found[group].result().topic_partitions
-    except KafkaException:
-        return {}
-    return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
 
 
 def reads_all(client: AdminClient, app: str) -> bool:
