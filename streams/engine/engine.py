@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
@@ -27,6 +28,10 @@ POLL_S = 0.25
 
 STOP_S = 10.0
 """How long a stop waits for the agents to finish the unit at hand."""
+
+COMMIT_S = 150.0
+"""More than all timeouts of a commit together. librdkafka does not keep them all when a broker is
+killed under it: send_offsets_to_transaction was seen to wait for ever."""
 
 T = TypeVar("T")
 
@@ -96,7 +101,7 @@ class Engine(Service):
             unit.offsets.update(self._starts)
             try:
                 await self._work(unit, fetched)
-                await self._blocking(self._commit, log, unit)
+                await self._commit_in_time(log, unit)
             except UnitAborted as exc:
                 logger.warning("%s: again from the committed offsets", exc)
                 self.tables.drop()
@@ -118,6 +123,17 @@ class Engine(Service):
                 channel.queue.put_nowait(batch)
                 await self._turn
             unit.read(tp, messages)
+
+    async def _commit_in_time(self, log: Log, unit: Unit) -> None:
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                await self._blocking(self._commit, log, unit)
+        except TimeoutError:
+            logger.critical("a commit has not ended in %.0f s: start this worker again", COMMIT_S)
+            logging.shutdown()
+            # Its thread hangs in librdkafka, which no orderly end would survive. Nothing is lost:
+            # the next worker of this name aborts the transaction, and RocksDB is not written yet.
+            os._exit(1)
 
     def _follow(self, unit: Unit, table: Table, tp: TP, messages: list[Message]) -> None:
         shard = table.shards[tp.partition]
