@@ -2,11 +2,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-lock
+KILLS ?= 5
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test lint format lock
+.PHONY: help up down clean status test kills lint format lock
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,6 +26,9 @@ status: $(STAMP)  ## Show what runs
 
 test: lint  ## Run every check that CI runs
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+kills: $(STAMP)  ## Replay FILE while both workers are killed KILLS times, then audit
+	$(BIN)/python -m tests.faults.kill_replay --kills $(KILLS) $(FILE)
 
 lint: $(STAMP)  ## Check style, types, imports and files
 	$(BIN)/ruff check
