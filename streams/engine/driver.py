@@ -30,8 +30,8 @@ from .memory_transport import MemoryTransport
 from .table import Table
 from .transport import Conductor
 
-DEADLINE_S = 10.0
-"""How long starting and settling may take: longer means that an agent awaits something for ever."""
+DEADLINE_S = 20.0
+"""How long starting, settling and stopping may take: what takes longer hangs."""
 
 
 class TopologyDriver:
@@ -61,10 +61,10 @@ class TopologyDriver:
         self._transport: MemoryTransport
         self._timers: dict[str, Callable[..., Any]] = {}
         self._settled = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self.cluster.on_settled.append(lambda: loop.call_soon_threadsafe(self._settled.set))
+        self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
+        self.cluster.on_settled.append(self._on_settled)
         await self._start()
         return self
 
@@ -74,6 +74,7 @@ class TopologyDriver:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.cluster.on_settled.remove(self._on_settled)
         await self._stop()
 
     # -- what a test does
@@ -182,6 +183,9 @@ class TopologyDriver:
     async def _stop(self) -> None:
         async with asyncio.timeout(DEADLINE_S):
             await self.app.stop()
+
+    def _on_settled(self) -> None:
+        self._loop.call_soon_threadsafe(self._settled.set)
 
     async def _until(self, settled: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(w.wait()) for w in (settled, self.app._crashed)]

@@ -76,7 +76,8 @@ class Topic(faust.Topic):
             return False
         if others:
             _refuse(others)
-        self._check_place(partition)
+        if batch.open:  # only then is the log's thread free to answer
+            self._check_place(partition)
         encode_key, encode_value = self.key_coding[0], self.value_coding[0]
         if key_serializer is not None:
             encode_key, _ = key_coding(self.app, None, key_serializer)

@@ -112,6 +112,24 @@ async def test_it_settles_only_when_what_was_sent_has_been_worked_on_too(drive: 
         assert driver.records("numbers") == [5, 4, 3, 2, 1, 0]
 
 
+async def test_an_agent_that_hangs_is_told(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.engine.engine.STOP_S", 0.01)
+
+    def topology(app: faust.App) -> None:
+        @app.agent(text(app, "words"))
+        async def hang(stream: Any) -> None:
+            async for _ in stream:
+                await asyncio.Event().wait()
+
+    async with drive(topology) as driver:
+        driver.send("words", "k", "a")
+        monkeypatch.setattr("streams.engine.driver.DEADLINE_S", 0.05)
+        with pytest.raises(EngineError, match="no end within 0 s: an agent awaits"):
+            await driver.settle()
+        monkeypatch.undo()
+        monkeypatch.setattr("streams.engine.engine.STOP_S", 0.01)
+
+
 async def test_a_module_without_an_application_is_told(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="module json has 0 applications"):
         async with TopologyDriver("json", tmp_path):

@@ -1,0 +1,32 @@
+"""The applications take their cluster and their folder from the environment."""
+
+import pytest
+
+from streams.app import create_app
+from streams.engine.memory_transport import MemoryTransport
+from streams.engine.options import Options
+from streams.engine.transport import Transport
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "servers"),
+    [
+        ("127.0.0.1:9092", "127.0.0.1:9092"),
+        ("one:9092,two:9093", "one:9092,two:9093"),
+        ("rdkafka://one:9092", "one:9092"),
+    ],
+)
+def test_bootstrap_is_kafkas_address(
+    monkeypatch: pytest.MonkeyPatch, bootstrap: str, servers: str
+) -> None:
+    monkeypatch.setenv("HIRESORT_BOOTSTRAP", bootstrap)
+    app = create_app("some")
+    assert Options.of(app) == Options(servers, "dead-letters", 6000)
+    assert type(app.transport) is Transport
+
+
+def test_bootstrap_may_be_another_brokers_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIRESORT_BOOTSTRAP", "memory-log://some-test")
+    app = create_app("some")
+    assert Options.of(app).dead_letters == "dead-letters"
+    assert type(app.transport) is MemoryTransport
