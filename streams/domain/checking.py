@@ -22,12 +22,15 @@ __all__ = [
     "MAX_NIGHTS",
     "MAX_PERSONS",
     "MAX_ROOMS",
+    "MAX_TEXT",
     "check_message",
     "check_reserve",
 ]
 
 MAX_ROOMS = 1_000
 MAX_PERSONS = 10_000
+MAX_TEXT = 2_000
+"""Characters of any text: what is kept of a reservation, events and rows, has to fit a record."""
 MAX_AMOUNT = 2**63 - 1
 """Minor units; the largest long of Avro."""
 
@@ -43,6 +46,8 @@ def check_reserve(message: Reserve) -> None:
             "reservation_id", f"has to be {derived!r} for this resort, customer and key"
         )
     check_stay(message.check_in, message.nights)
+    _short(message, "resort_id", "customer_id", "idempotency_key", "room_type")
+    _short(message, "needs", "phone", "email", "payment_type")
     _between("rooms", message.rooms, MAX_ROOMS)
     _between("persons", message.persons, MAX_PERSONS)
     if message.rate is not None:
@@ -63,8 +68,12 @@ def check_message(reservation: Reservation, message: Command | PaymentResult) ->
     match message:
         case Pay():
             _given("payment_type", message.payment_type)
+            _short(message, "payment_type")
             _instant("requested_at", message.requested_at)
-        case Cancel() | Amend():
+        case Cancel():
+            _instant("requested_at", message.requested_at)
+        case Amend():
+            _short(message, "needs", "phone", "email")
             _instant("requested_at", message.requested_at)
         case Approved() | Refunded():
             _given("payment_id", message.payment_id)
@@ -80,6 +89,13 @@ def check_message(reservation: Reservation, message: Command | PaymentResult) ->
 def _between(field: str, number: int, most: int) -> None:
     if not 1 <= number <= most:
         raise InvalidCommand(field, f"has to be from 1 to {most}")
+
+
+def _short(message: Reserve | Pay | Amend, *fields: str) -> None:
+    for field in fields:
+        text = getattr(message, field)
+        if text is not None and len(text) > MAX_TEXT:
+            raise InvalidCommand(field, f"has to be at most {MAX_TEXT} characters")
 
 
 def _given(field: str, text: str) -> None:

@@ -16,6 +16,9 @@ from streams.domain.telling import (
 NO_CURRENCY = "XXX"
 """ISO 4217 of what has no price: a stay in a resort that the catalogue does not have."""
 
+MAX_HOLD_S = 366 * 86_400
+"""Longer than anybody would hold an unpaid room, and a deadline that every table key can order."""
+
 DAY_MS = 86_400_000
 _EPOCH = 719_163
 """date(1970, 1, 1).toordinal()"""
@@ -31,13 +34,13 @@ def open_reservation(
 ) -> list[ReservationEvent]:
     """Begin the reservation that a checked Reserve asks for.
 
-    Raises InvalidCommand if its price is more than a record can hold.
+    Raises InvalidCommand if the catalogue's price or hold time is one that nobody can keep.
     """
     offered = room_type_of(resort, message.room_type)
     price = _price(message, offered)
     reason = _reason_to_reject(message, resort, offered, price, free)
     to_pay = reason is None and price > 0
-    deadline_at = cause.at + resort.hold_s * 1000 if resort is not None and to_pay else None
+    deadline_at = _deadline(resort, cause) if resort is not None and to_pay else None
     first = ReservationEvent(
         type="Held" if reason is None else "ReservationRejected",
         reservation_id=message.reservation_id,
@@ -76,14 +79,20 @@ def open_reservation(
     return [first]
 
 
+def _deadline(resort: Resort, cause: Cause) -> int:
+    if not 0 < resort.hold_s <= MAX_HOLD_S:
+        raise InvalidCommand("resort_id", f"holds for {resort.hold_s} s, not 1 to {MAX_HOLD_S}")
+    return cause.at + resort.hold_s * 1000
+
+
 def _price(message: Reserve, offered: RoomType | None) -> int:
     """Price the whole stay in minor units; 0 for a room type that nobody offers."""
     if offered is None:
         return 0
     rate = offered.price if message.rate is None else message.rate
     price = rate * message.nights * message.rooms
-    if price > MAX_AMOUNT:
-        raise InvalidCommand("room_type", f"has a price of {price}, more than {MAX_AMOUNT}")
+    if not 0 <= price <= MAX_AMOUNT:
+        raise InvalidCommand("room_type", f"has a price of {price}, not from 0 to {MAX_AMOUNT}")
     return price
 
 

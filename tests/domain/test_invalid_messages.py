@@ -11,6 +11,7 @@ from schemas.records import Message
 from streams.domain import DomainError, InvalidCommand, UnknownReservation
 
 from .examples import (
+    SEORAK,
     Story,
     amend,
     approved,
@@ -45,6 +46,11 @@ WRONG_RESERVES: list[tuple[str, dict[str, Any]]] = [
     ("requested_at", {"requested_at": -1}),
     ("requested_at", {"requested_at": BEYOND_9999}),
     ("payment_type", {"payment_type": ""}),
+    ("payment_type", {"payment_type": "x" * 2_001}),
+    ("room_type", {"room_type": "x" * 2_001}),
+    ("needs", {"needs": "x" * 2_001}),
+    ("phone", {"phone": "x" * 2_001}),
+    ("email", {"email": "x" * 2_001}),
     ("reservation_id", {"reservation_id": "seorak." + "A" * 26}),
     ("reservation_id", {"reservation_id": ""}),
     ("resort_id", {"resort_id": "seorak/twin"}),
@@ -92,6 +98,17 @@ def test_a_price_in_the_catalogue_that_no_record_can_hold_is_refused() -> None:
         Story().hear(reserve(), resort=resort_with(price=2**62))
 
 
+def test_a_negative_price_in_the_catalogue_is_refused() -> None:
+    with pytest.raises(InvalidCommand, match="price"):
+        Story().hear(reserve(), resort=resort_with(price=-1))
+
+
+@pytest.mark.parametrize("hold_s", [0, -1, 10**11])
+def test_a_hold_time_in_the_catalogue_that_makes_no_deadline_is_refused(hold_s: int) -> None:
+    with pytest.raises(InvalidCommand, match="holds for"):
+        Story().hear(reserve(), resort=replace(SEORAK, hold_s=hold_s))
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -124,6 +141,8 @@ def test_anything_but_a_reserve_for_an_unknown_reservation_is_refused(message: M
         ("requested_at", pay(requested_at=-1)),
         ("requested_at", amend(BEYOND_9999, needs="a cot")),
         ("payment_type", pay("")),
+        ("payment_type", pay("x" * 2_001)),
+        ("needs", amend(needs="x" * 2_001)),
         ("payment_id", approved("")),
         ("amount", approved(amount=0)),
         ("amount", approved(amount=-1)),
