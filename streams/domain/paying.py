@@ -25,8 +25,13 @@ def intent_of(request: PaymentRequest) -> Intent:
 
     The step is the Idempotency-Key at the gateway: `<reservation>/charge`, or
     `<reservation>/refund/<payment>`.
+
+    Raises:
+        DomainError: the gateway could not be asked for it.
     """
     if isinstance(request, Charge):
+        if not request.payment_type:
+            raise DomainError(f"a charge without a payment type: {request.reservation_id!r}")
         return Intent(
             reservation_id=request.reservation_id,
             resort_id=request.resort_id,
@@ -39,6 +44,8 @@ def intent_of(request: PaymentRequest) -> Intent:
             not_after=request.not_after,
             requested_at=request.requested_at,
         )
+    if not request.payment_id:
+        raise DomainError(f"a refund without a payment id: {request.reservation_id!r}")
     return Intent(
         reservation_id=request.reservation_id,
         resort_id=request.resort_id,
@@ -78,6 +85,9 @@ def asked(payment: Payment | None, intent: Intent) -> Payment | None:
 def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None:
     """The payment with this outcome applied; None when its step has been answered before.
 
+    A capture that is heard of after its charge was given up is applied too: the reservation is
+    over by then, and what was captured is refunded.
+
     Raises:
         DomainError: nobody asked for that step.
     """
@@ -86,7 +96,7 @@ def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None
         raise DomainError(f"an outcome of a step that nobody asked for: {outcome.step!r}")
     index = names.index(outcome.step)
     step = payment.steps[index]
-    if step.outcome is not None:
+    if step.outcome is not None and not _late_capture(step, outcome):
         return None
     done = replace(
         step,
@@ -96,6 +106,11 @@ def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None
         answered_at=outcome.at,
     )
     return replace(payment, steps=[*payment.steps[:index], done, *payment.steps[index + 1 :]])
+
+
+def _late_capture(step: PaymentStep, outcome: PaymentOutcome) -> bool:
+    """Whether money was taken after all for a charge that was given up: it has to go back."""
+    return outcome.kind == "APPROVED" and step.outcome in ("UNAVAILABLE", "DECLINED")
 
 
 def result_of(outcome: PaymentOutcome) -> PaymentResult:

@@ -9,6 +9,7 @@ from schemas.records import (
     Approved,
     Charge,
     Declined,
+    OutcomeKind,
     Payment,
     PaymentOutcome,
     PaymentResult,
@@ -87,6 +88,26 @@ def test_an_outcome_is_applied_once() -> None:
     assert (step.outcome, step.payment_id, step.answered_at) == ("APPROVED", "pay-1", 5)
     assert answered(payment, OUTCOME) is None
     assert answered(payment, replace(OUTCOME, kind="DECLINED", payment_id=None)) is None
+
+
+@pytest.mark.parametrize("given_up", ["UNAVAILABLE", "DECLINED"])
+def test_a_capture_that_is_heard_of_late_is_applied_so_that_it_goes_back(
+    given_up: OutcomeKind,
+) -> None:
+    asked_for = asked(None, intent_of(CHARGE))
+    ended = answered(asked_for, replace(OUTCOME, kind=given_up, payment_id=None))
+    payment = answered(ended, OUTCOME)
+    assert payment is not None
+    assert payment.steps[0].outcome == "APPROVED"
+    assert answered(payment, OUTCOME) is None
+
+
+@pytest.mark.parametrize(
+    "request_", [replace(CHARGE, payment_type=""), replace(REFUND, payment_id="")]
+)
+def test_what_the_gateway_could_not_be_asked_is_refused(request_: Charge | Refund) -> None:
+    with pytest.raises(DomainError, match="without a payment"):
+        intent_of(request_)
 
 
 @pytest.mark.parametrize("payment", [None, asked(None, intent_of(REFUND))])
