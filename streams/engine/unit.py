@@ -44,17 +44,21 @@ def _size(headers: Headers) -> int:
     return sum(16 + len(name.encode()) + len(value or b"") for name, value in headers)
 
 
-def _cut(
-    key: bytes | None, value: bytes | None, taken: int
-) -> tuple[bytes | None, bytes | None, Headers]:
-    """Key and value as far as they fit beside the headers; what was cut can still be read there."""
-    size = len(key or b"") + len(value or b"")
-    room = LARGEST_DEAD_LETTER - taken - 32
+def _cut(message: Message, told: Headers) -> tuple[bytes | None, bytes | None, Headers]:
+    """A record's key, value and headers as far as they fit beside what is told of it.
+
+    Headers go first, then the value's end, then the key's; `cut` tells how large the record was.
+    """
+    key, value, headers = message.key(), message.value(), list(message.headers() or [])
+    size = len(key or b"") + len(value or b"") + _size(headers)
+    room = LARGEST_DEAD_LETTER - _size(told) - 32
     if size <= room:
-        return key, value, []
+        return key, value, headers + told
+    if size - _size(headers) <= room:
+        return key, value, [*told, ("cut", b"%d" % size)]
     key = None if key is None else key[:room]
     value = None if value is None else value[: room - len(key or b"")]
-    return key, value, [("cut", b"%d" % size)]
+    return key, value, [*told, ("cut", b"%d" % size)]
 
 
 class Unit:
@@ -183,11 +187,7 @@ class Batch:
         """
         if not self.open:
             raise NotInUnit("this record's unit of work is over: send within the agent's own turn")
-        size = len(output.key or b"") + len(output.value or b"")
-        if size > LARGEST_OUTPUT:
-            raise ValueError(
-                f"a record of {size} bytes for {output.topic}: at most {LARGEST_OUTPUT}"
-            )
+        check_size(output.topic, output.key, output.value, output.headers)
         self.outputs.append(output)
 
     def writes(self, shard: "Shard") -> Changes:
@@ -203,8 +203,7 @@ class Batch:
         """Send the current record to the dead letters as it was, with its history in headers."""
         message, error = self.messages[self.index], self.poison[self.index]
         stack = "".join(traceback.format_exception(error, limit=-8))
-        headers: Headers = list(message.headers() or [])
-        headers += [
+        told_of_it: Headers = [
             ("topic", message.topic().encode()),
             ("partition", b"%d" % message.partition()),
             ("offset", b"%d" % message.offset()),
@@ -213,8 +212,8 @@ class Batch:
             ("time", b"%d" % message.timestamp()[1]),
             ("attempts", b"%d" % max(1, self._attempts.get(self.index, 0))),
         ]
-        key, value, cut = _cut(message.key(), message.value(), _size(headers))
-        self.outputs.append(Output(topic, message.partition(), key, value, headers + cut))
+        key, value, headers = _cut(message, told_of_it)
+        self.outputs.append(Output(topic, message.partition(), key, value, headers))
 
     def complete(self) -> None:
         """Every record was taken: the effects join the unit."""

@@ -319,6 +319,33 @@ async def test_a_dead_letter_is_cut_to_what_kafka_takes(drive: Any) -> None:
         await driver.settle()
         (record,) = driver.messages("tiny-dead-letters")
         headers = dict(record.headers())
-        assert (headers["cut"], headers["offset"]) == (b"1048001", b"0")
+        assert (headers["cut"], headers["offset"]) == (b"1048122", b"0")
         assert record.value() == b"\xff" * len(record.value())
         assert 1_000_000 < len(record.value()) < 1_048_000
+
+
+async def test_a_dead_letter_loses_its_own_headers_where_they_leave_no_room(drive: Any) -> None:
+    async with drive(copying) as driver:
+        driver.send("words", "k", b"\xff", headers=[("trace", b"7" * 1_046_000)])
+        await driver.settle()
+        (record,) = driver.messages("tiny-dead-letters")
+        headers = dict(record.headers())
+        assert (record.key(), record.value(), headers["offset"]) == (b"k", b"\xff", b"0")
+        assert "trace" not in headers
+        assert headers["cut"] == b"1046023"
+
+
+async def test_headers_count_in_the_size_that_an_agent_may_send(drive: Any) -> None:
+    def topology(app: faust.App) -> None:
+        out = text(app, "out")
+
+        @app.agent(text(app, "words"))
+        async def copy(stream: Any) -> None:
+            async for word in stream:
+                await out.send(value=word, headers={"trace": b"7" * 1_000_000})
+
+    async with drive(topology) as driver:
+        driver.send("words", "k", "one")
+        await driver.settle()
+        (letter,) = dead_letters(driver)
+        assert "at most 1000000" in letter["error"]
