@@ -91,9 +91,14 @@ class Store:
     def _check_identity(self, identity: str) -> None:
         file = self.path / "identity.json"
         if not file.exists():
-            file.write_text(json.dumps({"identity": identity}))
+            aside = self.path / "identity.json.new"
+            aside.write_text(json.dumps({"identity": identity}))
+            aside.replace(file)  # whole or not at all, even on a full disk
             return
-        found = json.loads(file.read_text()).get("identity")
+        try:
+            found = json.loads(file.read_text())["identity"]
+        except (ValueError, KeyError, TypeError):
+            found = "nothing that can be read"
         if found != identity:
             raise StateMismatch(
                 f"{self.path} holds {found!r}, not {identity!r}: "

@@ -59,6 +59,14 @@ def test_a_second_opener_is_told_who_has_it(store: Store) -> None:
         Store(store.path, "app/topic")
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_state_whose_owner_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
+    Store(tmp_path / "t", "one").close()
+    (tmp_path / "t/identity.json").write_text(text)
+    with pytest.raises(StateMismatch, match="nothing that can be read"):
+        Store(tmp_path / "t", "one")
+
+
 def test_state_of_another_application_is_refused(tmp_path: Path) -> None:
     Store(tmp_path / "t", "one").close()
     with pytest.raises(StateMismatch, match="holds 'one', not 'two'"):
