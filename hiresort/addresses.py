@@ -17,7 +17,6 @@ DEFAULTS = {
     "HIRESORT_BOOTSTRAP": "127.0.0.1:9092",
     "HIRESORT_GATEWAY": "http://127.0.0.1:8090",
     "HIRESORT_API": "http://127.0.0.1:8088",
-    "HIRESORT_STATE": str(FOLDER),
 }
 """The variables of the environment that say where things are."""
 

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import click
 import faust
 from faust.serializers.codecs import Codec as FaustCodec
 
@@ -51,6 +53,13 @@ def create_app(name: str) -> faust.App:
 
 def _broker(server: str) -> str:
     url = server if "://" in server else f"rdkafka://{server}"
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.netloc) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is no number, or a bracket that is not closed
+        known = False
+    if not known:
+        raise click.UsageError(f"HIRESORT_BOOTSTRAP: {server!r} is no host:port")
     return url if "?" in url else f"{url}?dead-letters={DEAD_LETTERS.name}"
 
 

@@ -14,6 +14,7 @@ import os
 import time
 from typing import Any
 
+import click
 from mode import Service
 
 from connect.caller import Caller
@@ -23,7 +24,16 @@ from streams.app import create_app, table, topic
 from streams.domain.paying import answered, asked, intent_of, result_of
 from topics import catalog
 
+
+def _gateway() -> Gateway:
+    try:
+        return Gateway(os.environ.get("HIRESORT_GATEWAY", "http://127.0.0.1:8090"))
+    except ValueError as exc:
+        raise click.UsageError(f"HIRESORT_GATEWAY: {exc}") from exc
+
+
 app = create_app(catalog.PAYMENTS_APP)
+gateway = _gateway()
 
 requests = topic(app, catalog.PAYMENT_REQUESTS)
 outcomes = topic(app, catalog.PAYMENT_OUTCOMES)
@@ -67,9 +77,7 @@ class Calls(Service):
 
     async def on_start(self) -> None:
         """Connect to the gateway at HIRESORT_GATEWAY and take up every open intent."""
-        url = os.environ.get("HIRESORT_GATEWAY", "http://127.0.0.1:8090")
-        gateway = await self.add_async_context(Gateway(url))
-        self.caller = Caller(gateway, _deliver, _now)
+        self.caller = Caller(await self.add_async_context(gateway), _deliver, _now)
         intents.on_commit(self._on_commit)
         # mode types a handler's arguments more narrowly than it calls it
         app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]

@@ -39,6 +39,7 @@ app = create_app(catalog.RESERVATIONS_APP)
 commands = topic(app, catalog.RESERVATION_COMMANDS)
 events = topic(app, catalog.RESERVATION_EVENTS)
 requests = topic(app, catalog.PAYMENT_REQUESTS)
+results = topic(app, catalog.PAYMENT_RESULTS)
 decided = topic(app, catalog.RESERVATION_COMMANDS, catalog.PAYMENT_RESULTS)
 
 resorts = table(app, catalog.RESORTS, source=True)
@@ -57,8 +58,10 @@ async def decide_messages(messages: Any) -> None:
         message: Message = event.value
         if misplaced(event, message.resort_id):
             origin = {FORWARDED_FROM: b"%d" % event.message.partition}
-            await commands.send(key=message.resort_id, value=message, headers=origin)
-            app.monitor.count("commands_forwarded")
+            await _home[event.message.topic].send(
+                key=message.resort_id, value=message, headers=origin
+            )
+            app.monitor.count("records_forwarded")
             continue
         resort = resorts.get(message.resort_id)
         number = _decisions_of(message.resort_id) + 1
@@ -113,6 +116,10 @@ async def expire() -> None:
                     deadline_at=row.deadline_at,
                 ),
             )
+
+
+_home = {catalog.RESERVATION_COMMANDS.name: commands, catalog.PAYMENT_RESULTS.name: results}
+"""Where a misplaced record goes: to the topic that it came from."""
 
 
 def _cause_of(event: Any) -> Cause:

@@ -171,7 +171,7 @@ class KafkaLog:
         return len(found.partitions)
 
     def close(self) -> None:
-        """Leave the group and disconnect."""
+        """Disconnect. The group keeps the partitions for this name until the session times out."""
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None

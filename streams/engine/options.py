@@ -34,7 +34,12 @@ class Options:
         except ValueError:
             raise EngineError("session-timeout-ms in the broker's URL has to be a number") from None
         return cls(
-            bootstrap=",".join(f"{url.host or '127.0.0.1'}:{url.port or 9092}" for url in urls),
+            bootstrap=",".join(_server(url) for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
             session_timeout_ms=timeout,
         )
+
+
+def _server(url: Any) -> str:
+    host = url.host or "127.0.0.1"
+    return f"[{host}]:{url.port or 9092}" if ":" in host else f"{host}:{url.port or 9092}"

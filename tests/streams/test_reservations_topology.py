@@ -208,6 +208,15 @@ async def test_a_misplaced_command_is_moved_once_to_its_resorts_partition(
     assert mypage(driver).status == "HELD"
 
 
+async def test_a_misplaced_payment_result_is_moved_within_its_topic(
+    driver: TopologyDriver,
+) -> None:
+    await tell(driver, COMMANDS, reserve(payment_type="card"))
+    await tell(driver, RESULTS, approved(), partition=ELSEWHERE)
+    assert dead(driver) == []
+    assert mypage(driver).status == "CONFIRMED"
+
+
 async def test_a_command_that_is_misplaced_again_is_a_dead_letter(driver: TopologyDriver) -> None:
     await tell(
         driver, COMMANDS, reserve(), partition=ELSEWHERE, headers=[(FORWARDED_FROM, b"%d" % HERE)]
