@@ -15,16 +15,13 @@ from typing import Generic, TypeVar
 from confluent_kafka import Message
 
 from .errors import EngineError, StateMismatch
-from .store import Store
+from .store import MAX_AGE_S, Store
 
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row")
 Callback = Callable[[int, int, str, Row | None], None]
 """Takes (partition, offset, key, value or None when the row was deleted)."""
-
-MAX_AGE_S = 12 * 3600
-"""State not brought up to date for longer is rebuilt: Kafka forgets deletions after 24 h."""
 
 _TOUCH_S = 60.0
 _INDEX = b"\xff"

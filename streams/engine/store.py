@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
 
 from .errors import StateLocked, StateMismatch
+
+MAX_AGE_S = 12 * 3600
+"""State not written for longer is rebuilt: a changelog forgets deletions after 24 h."""
 
 _POSITION = b"\xff\xff:position:"
 """Prefix of the engine's own keys. No UTF-8 text holds the byte 0xff, so no row's key starts so."""
@@ -45,6 +49,12 @@ class Store:
         except BaseException:
             self._lock.close()
             raise
+
+    @staticmethod
+    def is_old(path: Path) -> bool:
+        """Whether the state was last written or closed so long ago that it may be wrong."""
+        times = [file.stat().st_mtime for file in path.rglob("*") if file.name != "lock"]
+        return bool(times) and time.time() - max(times) > MAX_AGE_S
 
     def get(self, key: bytes) -> bytes | None:
         """The committed value of a key, or None."""
@@ -86,6 +96,7 @@ class Store:
     def close(self) -> None:
         """Close the files and free the directory for another process."""
         self._db.close()
+        (self.path / "identity.json").touch()
         self._lock.close()
 
     def _check_identity(self, identity: str) -> None:

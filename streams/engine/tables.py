@@ -134,6 +134,9 @@ class TableManager(faust.tables.TableManager):
 
 
 def _store(path: "Path", identity: str) -> Store:
+    if Store.is_old(path):
+        logger.warning("%s is too old to be brought up to date; rebuilding it", path)
+        shutil.rmtree(path)
     try:
         return Store(path, identity)
     except StateMismatch as exc:

@@ -1,6 +1,9 @@
 """Kills and aborts at any commit neither lose nor repeat anything."""
 
 import asyncio
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -8,6 +11,8 @@ import pytest
 
 from streams.engine.driver import TopologyDriver
 from streams.engine.errors import Killed
+from streams.engine.memory import MemoryCluster
+from streams.engine.store import MAX_AGE_S
 from tests.engine.words import text
 
 
@@ -228,3 +233,24 @@ async def test_a_stop_takes_no_batch_from_an_agents_queue(drive: Any) -> None:
         driver.app.flow_control.clear()
         driver.app.flow_control.resume()
         assert channel.queue.get_nowait() == "a batch"
+
+
+def aged(folder: Path) -> None:
+    """Make everything below look as if nothing had touched it for half a day."""
+    for file in folder.rglob("*"):
+        os.utime(file, (0, time.time() - MAX_AGE_S - 60))
+
+
+async def test_state_that_may_have_missed_deletions_is_rebuilt(
+    drive: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = MemoryCluster(partitions=1)
+    async with drive(counting, cluster=cluster) as driver:
+        driver.send("words", None, "one")
+        await driver.settle()
+    aged(tmp_path)
+    async with drive(counting, cluster=cluster) as driver:
+        assert "too old to be brought up to date; rebuilding it" in caplog.text
+        driver.send("words", None, "one")
+        await driver.settle()
+        assert driver.table("counts")["one"] == 2

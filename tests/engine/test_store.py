@@ -1,12 +1,14 @@
 """Rows and their position in one RocksDB."""
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from streams.engine.errors import StateLocked, StateMismatch
-from streams.engine.store import Store
+from streams.engine.store import MAX_AGE_S, Store
 
 
 @pytest.fixture
@@ -72,3 +74,13 @@ def test_state_of_another_application_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateMismatch, match="holds 'one', not 'two'"):
         Store(tmp_path / "t", "two")
     Store(tmp_path / "t", "one").close()
+
+
+def test_state_is_old_when_nothing_touched_it_for_half_a_day(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    assert not Store.is_old(path)
+    Store(path).close()
+    assert not Store.is_old(path)
+    for file in [path, *path.rglob("*")]:
+        os.utime(file, (0, time.time() - MAX_AGE_S - 60))
+    assert Store.is_old(path)
