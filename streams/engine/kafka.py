@@ -51,6 +51,8 @@ class KafkaLog:
         self._admin = AdminClient(self._shared)
         self._identities: dict[str, str] = {}
         self._held: set[TP] = set()
+        self._starts: Mapping[TP, int] = {}
+        """Where to start instead of the committed offsets, until a commit has moved those."""
         self._rebalanced = False
         self._group_metadata: Any = None  # confluent_kafka has no public type for it
         self._listener: Listener
@@ -122,7 +124,7 @@ class KafkaLog:
     def commit(self, work: Work) -> Mapping[TP, int]:
         """Make all of it visible or none; see Log.commit."""
         try:
-            return self._transact(work)
+            ends = self._transact(work)
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
             if not error.txn_requires_abort():
@@ -134,13 +136,15 @@ class KafkaLog:
             except KafkaException as abort:
                 raise Fenced(f"a transaction cannot be ended: {abort.args[0].str()}") from abort
             raise UnitAborted(f"transaction aborted: {error.str()}") from exc
+        self._starts = {}
+        return ends
 
     def rewind(self) -> None:
         """Read again from the committed offsets of all partitions held."""
         consumer = self._joined()
         with self._answering():
             for partition in self._committed([TopicPartition(*tp) for tp in self._held]):
-                consumer.seek(partition)
+                consumer.seek(self._from_start(partition))
 
     def restore(self, positions: Mapping[TP, int | None], restored: Restored) -> int:
         """Read changelog partitions to their ends; see Log.restore."""
@@ -254,18 +258,19 @@ class KafkaLog:
         # ends of the changelogs that are read after it hold all that this owner committed.
         committed = self._committed(partitions)
         tps = {TP(p.topic, p.partition) for p in partitions}
-        starts = self._listener.on_assigned(tps)
-        for partition in committed:
-            partition.offset = starts.get(
-                TP(partition.topic, partition.partition), partition.offset
-            )
-        consumer.assign(committed)
+        self._starts = self._listener.on_assigned(tps)
+        consumer.assign([self._from_start(partition) for partition in committed])
         self._held, self._rebalanced = tps, True
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._held, self._rebalanced = set(), True
         self._listener.on_revoked({TP(p.topic, p.partition) for p in partitions})
         consumer.unassign()
+
+    def _from_start(self, partition: TopicPartition) -> TopicPartition:
+        tp = TP(partition.topic, partition.partition)
+        partition.offset = self._starts.get(tp, partition.offset)
+        return partition
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         if not partitions:

@@ -84,7 +84,10 @@ class Log(Protocol):
         """
 
     def rewind(self) -> None:
-        """Read again from the committed offsets of all partitions held."""
+        """Read again from the committed offsets of all partitions held.
+
+        Where an assignment was told to start elsewhere, from there, until a commit has moved on.
+        """
 
     def restore(self, positions: Mapping[TP, int | None], restored: Restored) -> int:
         """Read changelog partitions from their positions to their ends, committed records only.

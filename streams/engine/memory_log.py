@@ -22,6 +22,7 @@ class MemoryLog:
         self._epoch = 0
         self._generation: int | None = None
         self._positions: dict[TP, int] = {}
+        self._starts: Mapping[TP, int] = {}
         self._topics: Sequence[str] = ()
         self._listener: Listener
         self._killed = threading.Event()
@@ -68,13 +69,14 @@ class MemoryLog:
                 raise UnitAborted("transaction aborted")
             self._group.committed.update(work.offsets)
             self._cluster.finish(transaction, "committed")
+            self._starts = {}
             if fault == "after":
                 self._die()
         return ends
 
     def rewind(self) -> None:
-        """Read again from the committed offsets."""
-        committed = self._group.committed
+        """Read again from the committed offsets; see Log.rewind."""
+        committed = {**self._group.committed, **self._starts}
         self._positions = {tp: committed.get(tp, 0) for tp in self._positions}
 
     def restore(self, positions: Mapping[TP, int | None], restored: Restored) -> int:
@@ -125,9 +127,9 @@ class MemoryLog:
                 return
             counts = {topic: self._cluster.partitions(topic) for topic in self._topics}
             mine = self._group.share(self._name, counts)
-        starts = self._listener.on_assigned(mine)
-        committed = self._group.committed
-        self._positions = {tp: starts.get(tp, committed.get(tp, 0)) for tp in sorted(mine)}
+        self._starts = self._listener.on_assigned(mine)
+        self._positions = dict.fromkeys(sorted(mine), 0)
+        self.rewind()
         self._generation = generation
 
     def _let_go(self) -> None:

@@ -48,6 +48,24 @@ async def test_it_then_follows_the_topic(drive: Any) -> None:
         assert driver.records("out") == ["room=5", "room=6"]
 
 
+async def test_an_abort_does_not_read_again_what_was_restored(drive: Any) -> None:
+    told: list[tuple[str, int]] = []
+    async with drive(pricing) as driver:
+        pass
+    cluster = driver.cluster
+    for price in (5, 6):
+        cluster.append("prices", b"room", json.dumps(price).encode())
+    cluster.append("words", b"k", b"room")
+    cluster.fail_next_commit("abort")
+    async with drive(pricing, cluster=cluster) as driver:
+        driver.table("prices").on_commit(lambda _, key, row: told.append((key, row)))
+        await driver.settle()
+        assert driver.records("out") == ["room=6"]
+        driver.send("prices", "room", 7)
+        await driver.settle()
+    assert told == [("room", 7)]
+
+
 async def test_a_null_value_deletes_the_row(drive: Any) -> None:
     async with drive(pricing) as driver:
         driver.send("prices", "room", 5)
