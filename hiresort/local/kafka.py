@@ -59,6 +59,8 @@ SETTINGS = {
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "4",
+    # A year, not a week: an app that forgot where it was would take every command again.
+    "offsets.retention.minutes": "525600",
     # The default waits three seconds for more members of a group.
     "group.initial.rebalance.delay.ms": "0",
     # A topic that the catalogue does not declare is an error.

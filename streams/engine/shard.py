@@ -7,8 +7,8 @@ from typing import Any
 from faust.types.tuples import TP
 
 from .log import Changes
+from .sizes import check_size
 from .store import Store
-from .unit import check_size
 
 MISSING: Any = object()
 

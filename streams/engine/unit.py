@@ -9,6 +9,7 @@ from faust.types.tuples import TP
 
 from .errors import NotInUnit
 from .log import Changes, Headers, Message, Output, Work
+from .sizes import check_size, headers_size
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 2
 """How often a record is tried before it is a dead letter."""
-
-LARGEST_OUTPUT = 1_000_000
-"""Bytes of key, value and headers that an agent may send; more fails the record that caused it."""
 
 LARGEST_DEAD_LETTER = 1_047_000
 """As much as Kafka takes (message.max.bytes is 1,048,588) less what frames it."""
@@ -33,28 +31,17 @@ def told(error: BaseException) -> str:
     return traceback.format_exception_only(error)[-1].strip()
 
 
-def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Any = None) -> None:
-    """Raise ValueError for a record that is larger than Kafka would take at the commit."""
-    size = len(key or b"") + len(value or b"") + (_size(headers) if headers else 0)
-    if size > LARGEST_OUTPUT:
-        raise ValueError(f"a record of {size} bytes for {topic}: at most {LARGEST_OUTPUT}")
-
-
-def _size(headers: Headers) -> int:
-    return sum(16 + len(name.encode()) + len(value or b"") for name, value in headers)
-
-
 def _cut(message: Message, told: Headers) -> tuple[bytes | None, bytes | None, Headers]:
     """A record's key, value and headers as far as they fit beside what is told of it.
 
     Headers go first, then the value's end, then the key's; `cut` tells how large the record was.
     """
     key, value, headers = message.key(), message.value(), list(message.headers() or [])
-    size = len(key or b"") + len(value or b"") + _size(headers)
-    room = LARGEST_DEAD_LETTER - _size(told) - 32
+    size = len(key or b"") + len(value or b"") + headers_size(headers)
+    room = LARGEST_DEAD_LETTER - headers_size(told) - 32
     if size <= room:
         return key, value, headers + told
-    if size - _size(headers) <= room:
+    if size - headers_size(headers) <= room:
         return key, value, [*told, ("cut", b"%d" % size)]
     key = None if key is None else key[:room]
     value = None if value is None else value[: room - len(key or b"")]

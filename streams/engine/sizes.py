@@ -1,0 +1,20 @@
+"""How large a record may be that an agent sends."""
+
+from .log import Headers
+
+LARGEST_OUTPUT = 1_000_000
+"""Bytes of key, value and headers that an agent may send; more fails the record that caused it."""
+
+
+def check_size(
+    topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None
+) -> None:
+    """Raise ValueError for a record that is larger than Kafka would take at the commit."""
+    size = len(key or b"") + len(value or b"") + (headers_size(headers) if headers else 0)
+    if size > LARGEST_OUTPUT:
+        raise ValueError(f"a record of {size} bytes for {topic}: at most {LARGEST_OUTPUT}")
+
+
+def headers_size(headers: Headers) -> int:
+    """Bytes of headers as Kafka writes them, with room for their lengths."""
+    return sum(16 + len(name.encode()) + len(value or b"") for name, value in headers)
