@@ -28,6 +28,9 @@ POLL_MAX = 4000
 """Records taken at once under backlog: a unit's size, and what a rollback costs at most."""
 
 TIMEOUT_S = 30.0
+LOOK_S = 10.0
+"""How long a worker that starts looks for Kafka."""
+
 TRANSACTION_TIMEOUT_MS = 15_000
 """An open transaction of a killed worker holds every read_committed reader up for so long."""
 
@@ -48,7 +51,9 @@ class KafkaLog:
         }
         self._bootstrap, self._group, self._instance = bootstrap, group, instance
         self._session_timeout_ms = session_timeout_ms
-        self._admin = AdminClient(self._shared)
+        # librdkafka's own lines, dozens a second when Kafka is away, go to our log at a poll: that
+        # is never for this client, whose errors are raised.
+        self._admin = AdminClient(self._shared, logger=logger)
         self._identities: dict[str, str] = {}
         self._held: set[TP] = set()
         self._starts: Mapping[TP, int] = {}
@@ -73,7 +78,8 @@ class KafkaLog:
                 "message.max.bytes": LARGEST_RECORD,
                 "queue.buffering.max.messages": 1_000_000,
                 "retry.backoff.ms": 1,  # the default, 100, is paid while the last commit completes
-            }
+            },
+            logger=logger,
         )
         try:
             self._producer.init_transactions(TIMEOUT_S)
@@ -93,7 +99,8 @@ class KafkaLog:
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.queue.backoff.ms": 5,
                 "fetch.wait.max.ms": 100,
-            }
+            },
+            logger=logger,
         )
         self._consumer.subscribe(
             list(topics),
@@ -167,9 +174,12 @@ class KafkaLog:
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         try:
-            found = self._admin.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+            found = self._admin.list_topics(topic, timeout=LOOK_S).topics[topic]
         except KafkaException as exc:
-            raise EngineError(f"no Kafka at {self._bootstrap}: {exc.args[0].str()}") from exc
+            raise EngineError(
+                f"no Kafka at {self._bootstrap}: start it, or correct the address "
+                f"({exc.args[0].str()})"
+            ) from exc
         if found.error is not None:
             raise EngineError(_missing(topic, KafkaException(found.error)))
         return len(found.partitions)
