@@ -15,7 +15,6 @@ RUN = FOLDER / "run.json"
 
 DEFAULTS = {
     "HIRESORT_BOOTSTRAP": "127.0.0.1:9092",
-    "HIRESORT_GATEWAY": "http://127.0.0.1:8090",
     "HIRESORT_API": "http://127.0.0.1:8088",
 }
 """The variables of the environment that say where things are."""
@@ -81,11 +80,4 @@ api_option = click.option(
     show_envvar=True,
     default=lambda: address("HIRESORT_API"),
     help="The API's URL. Default: the local run's, or http://127.0.0.1:8088.",
-)
-gateway_option = click.option(
-    "--gateway",
-    envvar="HIRESORT_GATEWAY",
-    show_envvar=True,
-    default=lambda: address("HIRESORT_GATEWAY"),
-    help="The payment gateway's URL. Default: the local run's, or http://127.0.0.1:8090.",
 )

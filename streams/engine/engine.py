@@ -61,6 +61,7 @@ class Engine(Service):
         self._options = Options.of(app)
         self._starts: dict[TP, int] = {}
         self._counts: dict[str, int] = {}
+        self._followed: Mapping[str, Table] = {}
         self._turn: asyncio.Future[None] | None = None
         self._log: Log | None = None
         self._instance: Instance | None = None
@@ -111,10 +112,9 @@ class Engine(Service):
             self._tell(unit)
 
     async def _work(self, unit: Unit, fetched: Fetched) -> None:
-        followed = self.tables.followed()
         for tp, messages in fetched.items():
-            if tp.topic in followed:
-                self._follow(unit, followed[tp.topic], tp, messages)
+            if tp.topic in self._followed:
+                self._follow(unit, self._followed[tp.topic], tp, messages)
         for tp, messages in fetched.items():
             channels = self.app.topics._tp_index.get(tp, ())
             for channel in sorted(channels, key=attrgetter("number")):
@@ -152,9 +152,12 @@ class Engine(Service):
         batch.complete()
 
     def _tell(self, unit: Unit) -> None:
-        tables = {table.changelog_name: table for table in self.tables.all()}
-        for shard, changes in unit.changes.items():
-            tables[shard.changelog.topic].committed(shard.changelog.partition, changes)
+        for table in self.tables.all():
+            if not table.watched:
+                continue
+            for partition, shard in table.shards.items():
+                if shard in unit.changes:
+                    table.committed(partition, unit.changes[shard])
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has; waits for the log's answer the first time.
@@ -177,7 +180,8 @@ class Engine(Service):
         transport: LogTransport = self.app.transport
         self._log = log = transport.new_log(self._options, self._instance.name)
         self._check_partitions(log)
-        log.open(sorted({*self.topics, *self.tables.followed()}), self)
+        self._followed = self.tables.followed()
+        log.open(sorted({*self.topics, *self._followed}), self)
         return log
 
     def _check_partitions(self, log: Log) -> None:

@@ -204,6 +204,11 @@ class Table(faust.Table[Any, Any]):
         if shard is not None:
             shard.close()
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody asked to be told of commits."""
+        return bool(self._commit_callbacks)
+
     def committed(self, partition: int, changes: Changes) -> None:
         """A unit with these changes was committed: tell those who asked."""
         for callback in self._commit_callbacks:
