@@ -3,12 +3,18 @@
 EngineError
 ├── StateLocked        another process has this state directory open
 ├── StateMismatch      the state directory belongs to another application, topic or cluster
+├── PositionLost       changelogs do not go on from where the local state ends
 ├── NotInUnit          a table was written, or a send made, where no unit of work is open
 ├── Unsupported        a feature of Faust that is refused here; the message says what to do
 ├── UnitAborted        the transaction was rolled back; the engine starts again from committed
+│   └── Overtaken      somebody else wrote where this worker thought to be the only one
 ├── Fenced             another worker took over this one's name, or the log is broken for good
 └── Killed             a fault that a test has asked of the log in memory
 """
+
+from collections.abc import Set as AbstractSet
+
+from faust.types.tuples import TP
 
 
 class EngineError(RuntimeError):
@@ -23,6 +29,14 @@ class StateMismatch(EngineError):
     """The state directory holds something else than what was asked for."""
 
 
+class PositionLost(EngineError):
+    """Changelog partitions that do not hold what comes next; their state has to be rebuilt."""
+
+    def __init__(self, partitions: AbstractSet[TP]) -> None:
+        super().__init__("the changelog does not go on: " + ", ".join(map(str, sorted(partitions))))
+        self.partitions = partitions
+
+
 class NotInUnit(EngineError):
     """A write to a table outside of an agent's unit of work."""
 
@@ -33,6 +47,14 @@ class Unsupported(EngineError):
 
 class UnitAborted(EngineError):
     """The transaction of a unit was rolled back: nothing of it happened; read again."""
+
+
+class Overtaken(UnitAborted):
+    """Records of others stand between those that the unit had taken for read; `partitions`."""
+
+    def __init__(self, partitions: AbstractSet[TP]) -> None:
+        super().__init__("another writer came between: " + ", ".join(map(str, sorted(partitions))))
+        self.partitions = partitions
 
 
 class Fenced(EngineError):

@@ -1,10 +1,12 @@
 """What the engine asks of a log: poll, commit a unit of work, restore a table's partition.
 
-librdkafka is one log (kafka.py); it is the only module that knows it. Every call blocks and is made
-on one thread, the log's own, so that no implementation has to be safe against another thread.
+librdkafka is one log (kafka.py); it is the only module that knows it. Every call blocks. All are
+made on one thread, the log's own, but for `committed` and `restore`: those wait for other workers
+and read whole changelogs, on a thread of their own, while the log goes on with other partitions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
 from faust.types.tuples import TP
@@ -16,13 +18,17 @@ Changes = dict[bytes, bytes | None]
 
 
 class Output(NamedTuple):
-    """A record to produce; partition -1 lets the partitioner choose by the key."""
+    """A record to produce; partition -1 lets the partitioner choose by the key.
+
+    `timestamp_ms` is the time of writing unless said.
+    """
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
     headers: Headers | None = None
+    timestamp_ms: int | None = None
 
 
 class Message(Protocol):
@@ -41,12 +47,23 @@ Fetched = dict[TP, list[Message]]
 """Consecutive records of each partition, in the order of their offsets."""
 
 
+class Taken(NamedTuple):
+    """Outputs to one partition that this worker works on without reading them back.
+
+    They are all of the unit's outputs to it, in their order; the first has to get offset `first`.
+    """
+
+    first: int
+    count: int
+
+
 class Work(NamedTuple):
     """What one transaction holds: outputs, the last value of each changed row, input offsets."""
 
     outputs: Sequence[Output]
     changes: Mapping[TP, Changes]
     offsets: Mapping[TP, int]
+    taken: Mapping[TP, Taken] = {}
 
 
 Pairs = list[tuple[bytes | None, bytes | None]]
@@ -57,10 +74,10 @@ Restored = Callable[[TP, Pairs, int], None]
 
 
 class Listener(Protocol):
-    """Told of the partitions that come and go; called from inside poll."""
+    """Told of the partitions that come and go; called from inside poll, on the log's thread."""
 
-    def on_assigned(self, partitions: set[TP]) -> Mapping[TP, int]:
-        """Make ready for these; answers where to start reading instead of the committed offsets."""
+    def on_assigned(self, partitions: set[TP]) -> None:
+        """These came, beside those that are held: nothing of them is polled before `start`."""
 
     def on_revoked(self, partitions: set[TP]) -> None:
         """Let go of these; nothing of them may be committed afterwards."""
@@ -73,26 +90,62 @@ class Log(Protocol):
         """Connect, fence a former worker of the same name, and join the group."""
 
     def poll(self, wait_s: float) -> Fetched:
-        """Records that arrived, waiting at most `wait_s`; rebalances happen in here."""
+        """Records that arrived, waiting at most `wait_s`; rebalances happen in here.
+
+        Never a record that a commit has `taken`. Kafka being away is no error: nothing arrives.
+
+        Raises:
+            Fenced: this worker has to end.
+        """
+
+    def start(self, offsets: Mapping[TP, int]) -> None:
+        """Poll these from these offsets on, whatever was polled of them before.
+
+        Those that are not held are left out.
+        """
+
+    def pause(self, partitions: AbstractSet[TP]) -> None:
+        """Poll nothing of exactly these, of those that were started, until said otherwise."""
+
+    def drained(self) -> Mapping[TP, int]:
+        """Started partitions that were polled to their ends, and the offset that comes next there.
+
+        The offset is what the next record gets unless somebody else writes before.
+        """
 
     def commit(self, work: Work) -> Mapping[TP, int]:
         """Make all of it visible or none; answers the next offset of each changelog partition.
 
         Raises:
-            UnitAborted: nothing happened; `rewind` and go on.
+            UnitAborted: nothing happened; `start` again from the committed offsets and go on.
+            Overtaken: the same, because somebody else wrote to partitions of `work.taken`.
             Fenced: this worker has to end.
         """
 
-    def rewind(self) -> None:
-        """Read again from the committed offsets of all partitions held.
+    def committed(self, partitions: AbstractSet[TP]) -> Mapping[TP, int]:
+        """Where the group stands in these, 0 or the first offset where it has committed nothing.
 
-        Where an assignment was told to start elsewhere, from there, until a commit has moved on.
+        Waits for transactions that are open over them: a former owner's, at most until they time
+        out. May be called on any thread.
+
+        Raises:
+            EngineError: no answer in time.
         """
 
-    def restore(self, positions: Mapping[TP, int | None], restored: Restored) -> int:
+    def restore(
+        self,
+        positions: Mapping[TP, int | None],
+        restored: Restored,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Read changelog partitions from their positions to their ends, committed records only.
 
-        Answers how many records were read; each partition is given to `restored` at least once.
+        Answers how many records were read; each partition is given to `restored` at least once,
+        with an empty list when there is nothing. Ends early once `stopped()`; waits while Kafka is
+        away. May be called on any thread.
+
+        Raises:
+            PositionLost: these changelogs do not go on from the positions, being cut or made anew.
         """
 
     def identity(self, topic: str) -> str:
@@ -104,6 +157,9 @@ class Log(Protocol):
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises EngineError when there is no such topic."""
+
+    def now_ms(self) -> int:
+        """The time, in ms since 1970 UTC, by which punctuations are due and outputs stamped."""
 
     def close(self) -> None:
         """Leave the group and disconnect; pending work is dropped."""
