@@ -110,17 +110,17 @@ class TopologyDriver:
         Raises:
             EngineError: what ended the worker; anything else that its code raised.
         """
-        while not self.cluster.settled:
-            self._settled.clear()
-            self.cluster.release()
-            try:
+        self.cluster.release()
+        try:
+            while not (self.cluster.settled and self.app._fetcher.idle):
+                self._settled.clear()
                 await self._until(self._settled)
-            finally:
-                self.cluster.hold()
-            await asyncio.sleep(0)  # for what was begun by a commit, and writes again
+                await asyncio.sleep(0)  # for what was begun by a commit, and writes again
+        finally:
+            self.cluster.hold()
 
     def advance(self, ms: int) -> None:
-        """Move the clock that stamps records."""
+        """Move the clock that stamps records; `settle` runs the punctuations that are due."""
         self.cluster.advance(ms)
 
     async def tick(self, timer: str) -> None:

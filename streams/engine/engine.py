@@ -1,9 +1,10 @@
-"""The worker's loop: poll, let the agents work, commit; again from the committed offsets if not."""
+"""The worker's loop: poll, let the lanes work, commit; again from the committed offsets if not."""
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
@@ -13,21 +14,27 @@ from faust.types.tuples import TP
 from mode import Service
 from mode.utils.locks import Event
 
-from .errors import EngineError, UnitAborted
+from .cut_through import CutThrough
+from .errors import EngineError, Overtaken, UnitAborted
+from .held import Held
 from .instance import Instance
-from .log import Fetched, Log, Message
+from .lanes import QUEUE_BYTES
+from .log import Log
 from .options import Options
 from .table import Table
 from .tables import TableManager
-from .unit import Batch, Unit
+from .unit import Step, Unit
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.25
 """How long an idle poll waits, and so how late a stop is noticed."""
 
+GLANCE_S = 0.005
+"""How long a poll waits while an agent awaits something, or a partition is being restored."""
+
 STOP_S = 10.0
-"""How long a stop waits for the agents to finish the unit at hand."""
+"""How long a stop waits for the agents to finish what they are at."""
 
 COMMIT_S = 150.0
 """More than all timeouts of a commit together. librdkafka does not keep them all when a broker is
@@ -46,24 +53,28 @@ class LogTransport(Protocol):
 class Engine(Service):
     """Faust's fetcher: everything between the log and the agents.
 
-    The loop is strictly sequential: there is no unit of work open while it polls, so a rebalance,
-    which happens inside a poll, never meets one. Whatever blocks runs on one thread, the log's.
+    What blocks runs on two threads: the log's, and in held.py one that restores. Everything else
+    happens on the event loop. A rebalance comes inside a poll, when no commit is on its way.
     """
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.app = app
         self.topics: list[str] = []
-        self.assigned: set[TP] = set()
         self.subscribed = Event()
+        self.unit = Unit()
+        self.options = Options.of(app)
+        self.dead_letters = self.options.dead_letters
+        self.held = Held(self)
+        self.cut_through = CutThrough(self)
+        self.subscribed_topics: frozenset[str] = frozenset()
+        self.log_thread = ThreadPoolExecutor(1, "hiresort-log")
         self._finished = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "hiresort-log")
-        self._options = Options.of(app)
-        self._starts: dict[TP, int] = {}
         self._counts: dict[str, int] = {}
-        self._followed: Mapping[str, Table] = {}
-        self._turn: asyncio.Future[None] | None = None
-        self._log: Log | None = None
+        self._followed: dict[str, list[Table]] = {}
+        self._readers: dict[TP, list[Any]] = {}
+        self._spoiled = False
+        self._logs: Log | None = None
         self._instance: Instance | None = None
 
     @property
@@ -71,6 +82,58 @@ class Engine(Service):
         """The application's tables."""
         tables: TableManager = self.app.tables
         return tables
+
+    @property
+    def log_of_worker(self) -> Log:
+        """The log, once it is open."""
+        assert self._logs is not None, "the engine has to be started first"
+        return self._logs
+
+    @property
+    def assigned(self) -> set[TP]:
+        """The partitions that this worker holds."""
+        return self.held.partitions
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, but for what has not been polled."""
+        held = self.held
+        return not (
+            self.unit
+            or held.restoring
+            or any(lane.busy or lane.waiting for lane in held.lanes.values())
+            or not held.until_due_s(self.log_of_worker.now_ms())
+        )
+
+    # -- what lanes ask for
+
+    def readers(self, tp: TP) -> list[Any]:
+        """The channels of those who read the partition, in the order of their declaration."""
+        channels = self._readers.get(tp)
+        if channels is None:
+            found = self.app.topics._tp_index.get(tp, ())
+            channels = self._readers[tp] = sorted(found, key=attrgetter("number"))
+        return channels
+
+    def followers(self, topic: str) -> list[Table]:
+        """The tables that follow the topic."""
+        return self._followed.get(topic, [])
+
+    def join(self, step: Step) -> None:
+        """The step is done: its effects are part of the open unit."""
+        self.unit.add(step)
+        if step.outputs:
+            self.cut_through.take(step.outputs)
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has; waits for the log's answer the first time.
+
+        Raises EngineError when there is no such topic.
+        """
+        if topic not in self._counts:
+            asked = self.log_thread.submit(self.log_of_worker.partitions, topic)
+            self._counts[topic] = asked.result()
+        return self._counts[topic]
 
     # -- the loop
 
@@ -93,63 +156,82 @@ class Engine(Service):
         if self.should_stop:
             return
         self.app.flow_control.resume()
-        log = await self._blocking(self._open)
+        log = await self.blocking(self._open)
         while not self.should_stop:
-            fetched = await self._blocking(log.poll, POLL_S)
-            if not fetched and not self._starts:
-                continue
-            unit = Unit()
-            unit.offsets.update(self._starts)
-            try:
-                await self._work(unit, fetched)
-                await self._commit_in_time(log, unit)
-            except UnitAborted as exc:
-                logger.warning("%s: again from the committed offsets", exc)
-                self.tables.drop()
-                await self._blocking(log.rewind)
-                continue
-            self._starts = {}
-            self._tell(unit)
+            await self._poll(log)
+            self.held.punctuate(log.now_ms())
+            await self._work()
+            if self.unit:
+                await self._commit(log)
+        await self._finish(log)
 
-    async def _work(self, unit: Unit, fetched: Fetched) -> None:
+    async def _poll(self, log: Log) -> None:
+        lanes = self.held.lanes
+        if any(lane.waiting and not lane.busy for lane in lanes.values()):
+            wait_s = 0.0  # the last unit was full
+        elif self.unit:
+            wait_s = 0.0
+        elif self.held.restoring or any(lane.busy for lane in lanes.values()):
+            wait_s = GLANCE_S
+        else:
+            wait_s = min(POLL_S, self.held.until_due_s(log.now_ms()))
+        fetched = await self.blocking(log.poll, wait_s)
+        if self._spoiled:
+            await self._start_over(log)
+            return
         for tp, messages in fetched.items():
-            if tp.topic in self._followed:
-                self._follow(unit, self._followed[tp.topic], tp, messages)
-        for tp, messages in fetched.items():
-            channels = self.app.topics._tp_index.get(tp, ())
-            for channel in sorted(channels, key=attrgetter("number")):
-                batch = Batch(unit, tp, messages, channel.value_coding[1])
-                self._turn = batch.done = self.loop.create_future()
-                channel.queue.put_nowait(batch)
-                await self._turn
-            unit.read(tp, messages)
+            lane = lanes.get(tp.partition)
+            if lane is not None and lane.ready:
+                lane.add(tp, messages)
+        self.cut_through.look(log.drained())
+        held_up = {lane.number for lane in lanes.values() if lane.busy and lane.bytes > QUEUE_BYTES}
+        if held_up != {lane.number for lane in lanes.values() if lane.paused}:
+            for lane in lanes.values():
+                lane.paused = lane.number in held_up
+            await self.blocking(
+                log.pause, {tp for tp in self.held.partitions if tp.partition in held_up}
+            )
 
-    async def _commit_in_time(self, log: Log, unit: Unit) -> None:
+    async def _work(self) -> None:
+        lanes = self.held.lanes
+        for lane in lanes.values():
+            lane.run()
+        while any(  # noqa: ASYNC110  # they run in these turns of the loop
+            lane.busy and not lane.awaiting for lane in lanes.values()
+        ):
+            await asyncio.sleep(0)
+        for lane in lanes.values():
+            lane.look()
+
+    async def _commit(self, log: Log) -> None:
+        unit, self.unit = self.unit, Unit()
+        work = unit.close()
+        self.cut_through.close(work)
         try:
             async with asyncio.timeout(COMMIT_S):
-                await self._blocking(self._commit, log, unit)
+                await self.blocking(self._commit_and_store, log, unit, work)
+        except UnitAborted as exc:
+            if isinstance(exc, Overtaken):
+                self.cut_through.overtaken(exc.partitions)
+            logger.warning("%s: again from the committed offsets", exc)
+            await self._start_over(log)
         except TimeoutError:
             logger.critical("a commit has not ended in %.0f s: start this worker again", COMMIT_S)
             logging.shutdown()
             # Its thread hangs in librdkafka, which no orderly end would survive. Nothing is lost:
             # the next worker of this name aborts the transaction, and RocksDB is not written yet.
             os._exit(1)
+        else:
+            self.held.positions.update(unit.offsets)
+            self._tell(unit)
 
-    def _follow(self, unit: Unit, table: Table, tp: TP, messages: list[Message]) -> None:
-        shard = table.shards[tp.partition]
-        batch = Batch(unit, tp, messages, lambda value: value)
-        batch.begin()
-        changes = batch.writes(shard)
-        for batch.index, message in enumerate(messages):
-            try:
-                key = table.key_of_row(message.key(), message.value())
-            except Exception as error:  # noqa: BLE001  # whatever a codec raises: the row stays
-                batch.poison[batch.index] = error
-                batch.dead_letter(self._options.dead_letters)
-            else:
-                changes[key] = message.value()
-        shard.forget()
-        batch.complete()
+    async def _start_over(self, log: Log) -> None:
+        self._spoiled = False
+        self.unit = Unit()
+        self.cut_through.forget()
+        self.held.start_over()
+        self.tables.drop()
+        await self.blocking(log.start, dict(self.held.positions))
 
     def _tell(self, unit: Unit) -> None:
         for table in self.tables.all():
@@ -159,82 +241,82 @@ class Engine(Service):
                 if shard in unit.changes:
                     table.committed(partition, unit.changes[shard])
 
-    def partitions_of(self, topic: str) -> int:
-        """How many partitions a topic has; waits for the log's answer the first time.
-
-        Raises EngineError when there is no such topic.
-        """
-        if topic not in self._counts:
-            assert self._log is not None
-            asked = self._thread.submit(self._log.partitions, topic)
-            self._counts[topic] = asked.result()
-        return self._counts[topic]
+    async def _finish(self, log: Log) -> None:
+        """Commit what the agents are at, if they come to its end soon; not after a crash."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                while not self.app.crashed and any(lane.busy for lane in self.held.lanes.values()):
+                    for lane in self.held.lanes.values():
+                        lane.look()
+                    await asyncio.sleep(GLANCE_S)
+        except TimeoutError:
+            logger.warning("an agent has not ended in %.0f s: its records are done again", STOP_S)
+        if self.unit and not self.app.crashed:
+            await self._commit(log)
 
     # -- on the log's thread
 
-    async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
-        return await self.loop.run_in_executor(self._thread, call, *args)
+    async def blocking(self, call: Callable[..., T], *args: Any) -> T:
+        """Call on the log's thread."""
+        return await self.loop.run_in_executor(self.log_thread, call, *args)
 
     def _open(self) -> Log:
         self._instance = Instance(Path(self.app.conf.datadir).absolute())
+        self.held.folder = self._instance.path / "tables"
         transport: LogTransport = self.app.transport
-        self._log = log = transport.new_log(self._options, self._instance.name)
+        self._logs = log = transport.new_log(self.options, self._instance.name)
         self._check_partitions(log)
-        self._followed = self.tables.followed()
-        log.open(sorted({*self.topics, *self._followed}), self)
+        for table in self.tables.all():
+            if table.source is not None:
+                self._followed.setdefault(table.changelog_name, []).append(table)
+        self.subscribed_topics = frozenset({*self.topics, *self._followed})
+        log.open(sorted(self.subscribed_topics), self)
         return log
 
     def _check_partitions(self, log: Log) -> None:
-        dead_letters = self._options.dead_letters
+        dead_letters = self.dead_letters
         names = [*self.topics, *(table.changelog_name for table in self.tables.all()), dead_letters]
         for topic in self.app.topics.declared:
             for name in topic.topics:
                 self._counts[name] = log.partitions(name)
         counts = {name: self._counts.get(name) or log.partitions(name) for name in names}
+        self._counts |= counts
         told = ", ".join(f"{name} has {n}" for name, n in sorted(counts.items()))
         if len(set(counts.values())) > 1 and len(self.tables):
             raise EngineError(f"topics of one application need equal partition counts: {told}")
         if counts[dead_letters] < max(counts.values()):
             raise EngineError(f"{dead_letters} needs the partitions of what it keeps: {told}")
 
-    def _commit(self, log: Log, unit: Unit) -> None:
-        ends = log.commit(unit.work())
+    @staticmethod
+    def _commit_and_store(log: Log, unit: Unit, work: Any) -> None:
+        ends = log.commit(work)
         for shard, changes in unit.changes.items():
             if shard.follows:
                 shard.apply(changes, unit.offsets[shard.changelog])
             elif changes:
                 shard.apply(changes, ends[shard.changelog])
 
-    def on_assigned(self, partitions: set[TP]) -> Mapping[TP, int]:
-        """These are this worker's now; called from inside a poll."""
+    def on_assigned(self, partitions: AbstractSet[TP]) -> None:
+        """These came; called from inside a poll."""
         logger.info("assigned %s", _told(partitions))
-        assert self._instance is not None
-        assert self._log is not None
-        numbers = {tp.partition for tp in partitions} - {tp.partition for tp in self.assigned}
-        starts = self.tables.open(numbers, self._log, self._instance.path / "tables")
-        self._starts = {tp: offset for tp, offset in starts.items() if offset}
-        self.assigned |= partitions
-        asyncio.run_coroutine_threadsafe(self._announce(), self.loop).result()
-        return starts
+        asyncio.run_coroutine_threadsafe(self._assign(set(partitions)), self.loop).result()
 
-    def on_revoked(self, partitions: set[TP]) -> None:
+    def on_revoked(self, partitions: AbstractSet[TP]) -> None:
         """These are somebody else's now; called from inside a poll."""
         logger.info("revoked %s", _told(partitions))
-        self.assigned -= partitions
-        self._starts = {}
-        asyncio.run_coroutine_threadsafe(self._renounce(partitions), self.loop).result()
+        asyncio.run_coroutine_threadsafe(self._renounce(set(partitions)), self.loop).result()
 
-    async def _announce(self) -> None:
-        await self.app._on_partitions_assigned(set(self.assigned))
+    async def _assign(self, partitions: set[TP]) -> None:
+        self._readers.clear()
+        self.held.come(partitions)
+        await self.app._on_partitions_assigned(set(self.held.partitions))
         self.app.flow_control.resume()
-        self.tables.ready.completed.set()
 
     async def _renounce(self, partitions: set[TP]) -> None:
+        # what a lane has added to the open unit cannot be taken out of it
+        self._spoiled = bool(self.unit)
+        self.held.go(partitions)
         await self.app.on_partitions_revoked.send(partitions)
-        # here and not on the log's thread: timers read the tables on this one
-        self.tables.close(
-            {tp.partition for tp in partitions} - {tp.partition for tp in self.assigned}
-        )
 
     # -- the end
 
@@ -253,26 +335,18 @@ class Engine(Service):
         """Finish the unit at hand, leave the group, free the state directory."""
         if self._instance is None:
             return
-        if self.app.crashed:
-            self._leave_unit()
-        while not self._finished.is_set():
-            try:
-                await asyncio.wait_for(self._finished.wait(), STOP_S)
-            except TimeoutError:
-                self._leave_unit()
-        if self._log is not None:
-            await self._blocking(self._log.close)
+        await self._finished.wait()
+        for lane in self.held.lanes.values():
+            lane.drop()
+        if self._logs is not None:
+            await self.blocking(self._logs.close)
+        await self.held.stop()
         self._instance.close()
         self._instance = None
-        self._thread.shutdown()
-
-    def _leave_unit(self) -> None:
-        # nothing of it is committed: it is done again after a restart
-        if self._turn is not None:
-            self._turn.cancel()
+        self.log_thread.shutdown()
 
 
-def _told(partitions: set[TP]) -> str:
+def _told(partitions: AbstractSet[TP]) -> str:
     by_topic: dict[str, list[int]] = {}
     for tp in sorted(partitions):
         by_topic.setdefault(tp.topic, []).append(tp.partition)

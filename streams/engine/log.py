@@ -54,7 +54,7 @@ class Taken(NamedTuple):
     """
 
     first: int
-    count: int
+    count: int  # type: ignore[assignment]  # tuple.count is of no use here
 
 
 class Work(NamedTuple):

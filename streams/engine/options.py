@@ -8,22 +8,24 @@ from .errors import EngineError
 
 @dataclass(frozen=True)
 class Options:
-    """What `rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N` says.
+    """What `rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N&cut-through=on` says.
 
     dead-letters: where failing records go, `<app id>-dead-letters` unless said.
     session-timeout-ms: how long the group waits for a worker that is gone, 6000 unless said.
+    cut-through: `on` to work on this worker's own outputs at once, `off` unless said.
     """
 
     bootstrap: str
     dead_letters: str
     session_timeout_ms: int = 6000
+    cut_through: bool = False
 
     @classmethod
     def of(cls, app: Any) -> "Options":
         """Those of an application, from all of its broker URLs. Raises EngineError."""
         urls = app.conf.broker
         query = {name: value for url in urls for name, value in url.query.items()}
-        known = {"dead-letters", "session-timeout-ms"}
+        known = {"cut-through", "dead-letters", "session-timeout-ms"}
         if set(query) - known:
             raise EngineError(
                 f"unknown option {sorted(set(query) - known)} in the broker's URL: "
@@ -33,10 +35,13 @@ class Options:
             timeout = int(query.get("session-timeout-ms", cls.session_timeout_ms))
         except ValueError:
             raise EngineError("session-timeout-ms in the broker's URL has to be a number") from None
+        if query.get("cut-through", "off") not in ("on", "off"):
+            raise EngineError("cut-through in the broker's URL has to be on or off")
         return cls(
             bootstrap=",".join(_server(url) for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
             session_timeout_ms=timeout,
+            cut_through=query.get("cut-through") == "on",
         )
 
 

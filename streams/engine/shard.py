@@ -34,7 +34,12 @@ class Shard:
     ) -> None:
         self.store, self.changelog, self.follows = store, changelog, follows
         self.position = store.position(changelog.partition)
+        self.kept: Changes = {}
+        """Rows of a step that is not done: of earlier agents, or before a record that failed."""
         self.pending: Changes = {}
+        """Rows of the open unit."""
+        self.committing: Changes = {}
+        """Rows of the unit whose transaction is on its way."""
         self._encode_key, self._decode_key = encode_key, decode_key
         self._decode_value = decode_value
         self._young: dict[Any, Any] = {}
@@ -52,12 +57,16 @@ class Shard:
             return value
         return self._load(key, changes)
 
-    def put(self, changes: Changes, key: Any, value: Any, encoded: bytes) -> None:
-        """Write a row in the batch whose changes these are. Raises ValueError: it is too large."""
+    def put(self, changes: Changes, key: Any, value: Any, encoded: bytes) -> int:
+        """Write a row in the batch whose changes these are; answers its size.
+
+        Raises ValueError when it is too large.
+        """
         encoded_key = self._encode_key(key)
-        check_size(self.changelog.topic, encoded_key, encoded)
+        size = check_size(self.changelog.topic, encoded_key, encoded)
         changes[encoded_key] = encoded
-        self._remember(key, value, len(encoded))
+        self._remember(key, value, size)
+        return size
 
     def delete(self, changes: Changes, key: Any) -> None:
         """Delete a row in the batch whose changes these are."""
@@ -70,14 +79,18 @@ class Shard:
         start: Any = None,
         end: Any = None,
         *,
-        over: Changes | None = None,
+        changes: Changes | None = None,
         reverse: bool = False,
     ) -> Iterator[tuple[Any, Any]]:
-        """Rows with start <= key < end in key order; the committed ones, with `over` over them."""
+        """Rows with start <= key < end in key order, or against it.
+
+        The committed ones only; given a batch's `changes`, with everything over them that it sees.
+        """
         low = b"" if start is None else self._encode_key(start)
         high = None if end is None else self._encode_key(end)
         rows = self.store.scan(low, high, reverse=reverse)
-        if over:
+        if changes is not None:
+            over = {**self.committing, **self.pending, **self.kept, **changes}
             rows = _laid_over(rows, over, low, high, reverse=reverse)
         for key, value in rows:
             yield self._decode_key(key), self._decode_value(value)
@@ -88,14 +101,14 @@ class Shard:
 
     def drop(self) -> None:
         """Forget everything that is not committed."""
-        self.pending = {}
+        self.kept, self.pending, self.committing = {}, {}, {}
         self.forget()
 
     def apply(self, changes: Changes, position: int) -> None:
         """The log holds these for good: write them and how far the changelog has come."""
         self.store.write(changes, {self.changelog.partition: position})
         self.position = position
-        self.pending = {}
+        self.committing = {}
 
     def close(self) -> None:
         """Close the files."""
@@ -103,10 +116,10 @@ class Shard:
 
     def _load(self, key: Any, changes: Changes | None) -> Any:
         encoded_key = self._encode_key(key)
-        if changes is not None and encoded_key in changes:
-            encoded = changes[encoded_key]
-        elif encoded_key in self.pending:
-            encoded = self.pending[encoded_key]
+        for layer in (changes, self.kept, self.pending, self.committing):
+            if layer and encoded_key in layer:
+                encoded = layer[encoded_key]
+                break
         else:
             encoded = self.store.get(encoded_key)
         if encoded is None:

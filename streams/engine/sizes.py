@@ -8,11 +8,12 @@ LARGEST_OUTPUT = 1_000_000
 
 def check_size(
     topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None
-) -> None:
-    """Raise ValueError for a record that is larger than Kafka would take at the commit."""
+) -> int:
+    """A record's size in bytes. Raises ValueError when Kafka would not take it at the commit."""
     size = len(key or b"") + len(value or b"") + (headers_size(headers) if headers else 0)
     if size > LARGEST_OUTPUT:
         raise ValueError(f"a record of {size} bytes for {topic}: at most {LARGEST_OUTPUT}")
+    return size
 
 
 def headers_size(headers: Headers) -> int:

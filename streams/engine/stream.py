@@ -1,5 +1,6 @@
 """A Faust stream that takes a batch of records in one turn of the event loop."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn, cast
 
@@ -29,6 +30,15 @@ class Stream(faust.Stream[Any]):
     """What the agent works on; None between batches."""
     ended = False
     """Whether Faust told the agent to end."""
+    actor_task: asyncio.Task[Any] | None = None
+    """That of the actor, when an agent's engine can begin it anew."""
+
+    def __init__(self, channel: Any, **kwargs: Any) -> None:
+        super().__init__(channel, **kwargs)
+        self._batches: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self._interrupted = False
+        if isinstance(channel, Topic):
+            channel.streams.append(self)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         """The values, in the order of each partition's offsets."""
@@ -54,9 +64,33 @@ class Stream(faust.Stream[Any]):
     )
     noack = _refused("noack()", "a unit of work commits every record that it has taken")
 
-    @property
-    def _queue(self) -> Any:
-        return cast("Topic", self.channel).queue
+    # -- what the engine calls
+
+    def give(self, batch: Batch) -> None:
+        """Have the agent take a batch after those it was given."""
+        self._batches.put_nowait(batch)
+
+    def leave(self) -> None:
+        """Have the agent end after the batches that it was given."""
+        self._batches.put_nowait(None)
+
+    def interrupt(self, batch: Batch) -> None:
+        """Have the agent begin anew, without this batch, if it awaits something in it."""
+        batch.full = True
+        if self.batch is batch:
+            batch.undo()
+            if self.actor_task is not None:
+                self._interrupted = True
+                self.actor_task.cancel()
+
+    def forgets_interruption(self) -> bool:
+        """Whether the engine interrupted the agent; from now on it did not."""
+        was, self._interrupted = self._interrupted, False
+        if was and self.actor_task is not None:
+            self.actor_task.uncancel()
+        if self.batch is not None and self.batch.dropped:
+            self.batch, was = None, True
+        return was
 
     @property
     def current_event(self) -> Any:
@@ -74,10 +108,10 @@ class Stream(faust.Stream[Any]):
         dead_letters = Options.of(self.app).dead_letters
         while not self.should_stop:
             batch = self.batch
-            if batch is None:
-                try:
-                    batch = self.batch = await self._queue.get()
-                except StopAsyncIteration:  # how Faust tells an agent to end
+            if batch is None or batch.dropped:
+                self.forgets_interruption()
+                batch = self.batch = await self._take_next()
+                if batch is None:
                     self.ended = True
                     return
             start = batch.begin()
@@ -88,6 +122,8 @@ class Stream(faust.Stream[Any]):
             values = batch.values[start:] if start else batch.values
             troubled, processors = batch.troubled, self._processors
             for batch.index, value in enumerate(values, start):
+                if batch.full and batch.index:
+                    break
                 if troubled and not batch.reach():
                     batch.dead_letter(dead_letters)
                 elif not processors:
@@ -98,10 +134,21 @@ class Stream(faust.Stream[Any]):
                     except Skip:
                         continue
                     yield processed
+            else:
+                batch.full = False
             self.batch = None
             current.set(None)
             _current_event.set(None)
-            batch.complete()
+            if batch.full:
+                batch.cut()
+            else:
+                batch.complete()
+
+    async def _take_next(self) -> Batch | None:
+        while True:
+            batch = await self._batches.get()
+            if batch is None or not batch.dropped:
+                return batch
 
     async def _processed(self, value: Any) -> Any:
         for processor in self._processors:

@@ -1,6 +1,6 @@
 """A Faust table in RocksDB whose writes join the unit of work that is open."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import faust
@@ -14,6 +14,9 @@ from .store import Store
 from .unit import Batch, current
 
 CommitCallback = Callable[[int, Any, Any], None]
+
+Punctuation = Callable[[int], Awaitable[None] | None]
+"""Called with the number of a partition."""
 
 
 class Table(faust.Table[Any, Any]):
@@ -53,6 +56,8 @@ class Table(faust.Table[Any, Any]):
             app, self.value_type, self.value_serializer
         )
         self._commit_callbacks: list[CommitCallback] = []
+        self.punctuations: list[tuple[float, Punctuation]] = []
+        """What is called for each partition, with its period in seconds."""
 
     # -- what applications call
 
@@ -61,7 +66,7 @@ class Table(faust.Table[Any, Any]):
         batch = current.get()
         if batch is None:
             return self._committed(key, default)
-        shard = self.shards[batch.tp.partition]
+        shard = self.shards[batch.partition]
         value = shard.get(key, batch.changes.get(shard))
         return default if value is MISSING else value
 
@@ -77,7 +82,7 @@ class Table(faust.Table[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write a row in the open unit of work. Raises NotInUnit outside of agents."""
         batch, shard = self._writable()
-        shard.put(batch.writes(shard), key, value, self.encode_value(value))
+        batch.grow(shard.put(batch.writes(shard), key, value, self.encode_value(value)))
 
     def __delitem__(self, key: Any) -> None:
         """Delete a row in the open unit of work. Raises KeyError when there is none."""
@@ -110,9 +115,9 @@ class Table(faust.Table[Any, Any]):
         """
         batch = current.get()
         if batch is not None:
-            shard = self.shards[batch.tp.partition]
-            over = {**shard.pending, **batch.changes.get(shard, {})}
-            yield from shard.scan(start, end, over=over, reverse=reverse)
+            shard = self.shards[batch.partition]
+            changes = batch.changes.get(shard, {})
+            yield from shard.scan(start, end, changes=changes, reverse=reverse)
             return
         for partition in self.held_partitions:
             yield from self.scan_partition(partition, start, end, reverse=reverse)
@@ -166,6 +171,20 @@ class Table(faust.Table[Any, Any]):
         """
         self._commit_callbacks.append(callback)
         return callback
+
+    def punctuate(self, period_s: float) -> Callable[[Punctuation], Punctuation]:
+        """Have a function called with the number of each partition held, every so often.
+
+        It is called in a unit of work of that partition, as an agent is: it reads, scans and writes
+        the partition's rows, of any table, and sends. First once the partition is restored. When
+        it raises, nothing of it happened, and it is called again when it is due.
+        """
+
+        def add(punctuation: Punctuation) -> Punctuation:
+            self.punctuations.append((period_s, punctuation))
+            return punctuation
+
+        return add
 
     # -- what the engine calls
 
@@ -235,7 +254,7 @@ class Table(faust.Table[Any, Any]):
             raise NotInUnit(f"table {self.name} can only be written in an agent")
         if self.source is not None:
             raise NotInUnit(f"table {self.name} follows its source: send to {self.changelog_name}")
-        return batch, self.shards[batch.tp.partition]
+        return batch, self.shards[batch.partition]
 
     def _committed(self, key: Any, default: Any) -> Any:
         encoded = self.encode_key(key)

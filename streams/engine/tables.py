@@ -3,25 +3,27 @@
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
 
 import faust.tables
 from faust.types.tuples import TP
 from mode.utils.locks import Event
 
-from .errors import StateMismatch
+from .errors import PositionLost, StateMismatch
 from .log import Log, Pairs
 from .options import Options
 from .shard import Shard
 from .store import Store
-from .table import Table
+from .table import Punctuation, Table
 from .unit import told
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 logger = logging.getLogger(__name__)
+
+PROGRESS_S = 5.0
+"""How often a restore tells how far it has come."""
 
 
 class _Ready:
@@ -50,31 +52,26 @@ class TableManager(faust.tables.TableManager):
         """The tables, in the order they were declared."""
         yield from self.values()
 
-    def followed(self) -> Mapping[str, Table]:
-        """Tables that follow a source topic, by that topic's name."""
-        return {t.changelog_name: t for t in self.all() if t.source is not None}
+    def punctuations(self) -> Iterator[tuple[float, Punctuation]]:
+        """What is to be called for each partition, with its period in seconds."""
+        for table in self.all():
+            yield from table.punctuations
 
-    def open(self, partitions: Iterable[int], log: Log, folder: "Path") -> dict[TP, int]:
-        """Open and restore these partitions of every table; blocks, on the log's thread.
-
-        Answers where to read on in the topics that are followed.
-        """
-        shards: dict[TP, tuple[Table, Shard]] = {}
+    def open(
+        self, numbers: Iterable[int], log: Log, folder: Path, stopped: Callable[[], bool]
+    ) -> "Opened":
+        """Open and restore these partitions of every table; blocks, on the restoring thread."""
+        opened = Opened()
         try:
             for table in self.all():
                 identity = f"{self.app.conf.id}/{log.identity(table.changelog_name)}"
-                for partition in partitions:
-                    store = _store(folder / f"{table.name}-{partition}", identity)
-                    shard = table.shard_of(partition, store)
-                    shards[shard.changelog] = (table, shard)
-            _restore(log, shards)
+                for number in numbers:
+                    opened.add(table, number, folder / f"{table.name}-{number}", identity)
+            opened.restore(log, stopped)
         except BaseException:
-            for _, shard in shards.values():
-                shard.close()
+            opened.close(set(numbers))
             raise
-        for tp, (table, shard) in shards.items():
-            table.shards[tp.partition] = shard
-        return {tp: shard.position or 0 for tp, (table, shard) in shards.items() if table.source}
+        return opened
 
     def close(self, partitions: Iterable[int]) -> None:
         """Close these partitions of every table."""
@@ -133,7 +130,7 @@ class TableManager(faust.tables.TableManager):
         return stopped
 
 
-def _store(path: "Path", identity: str) -> Store:
+def _store(path: Path, identity: str) -> Store:
     if Store.is_old(path):
         logger.warning("%s is too old to be brought up to date; rebuilding it", path)
         shutil.rmtree(path)
@@ -145,20 +142,75 @@ def _store(path: "Path", identity: str) -> Store:
         return Store(path, identity)
 
 
-def _restore(log: Log, shards: Mapping[TP, tuple[Table, Shard]]) -> None:
-    if not shards:
-        return
-    started = time.monotonic()
-    count = log.restore(
-        {tp: shard.position for tp, (_, shard) in shards.items()},
-        lambda tp, pairs, position: _restored(*shards[tp], pairs, position),
-    )
-    logger.info(
-        "restored %d records of %d table partitions in %.2f s",
-        count,
-        len(shards),
-        time.monotonic() - started,
-    )
+class Opened:
+    """Shards that were opened, and restored, and are not part of their tables yet."""
+
+    def __init__(self) -> None:
+        self._shards: dict[TP, tuple[Table, Shard]] = {}
+        self._wipes: dict[TP, Callable[[], Shard]] = {}
+        self._count = 0
+        self._told_at = 0.0
+
+    def add(self, table: Table, number: int, path: Path, identity: str) -> None:
+        """Open a partition of a table."""
+
+        def shard() -> Shard:
+            return table.shard_of(number, _store(path, identity))
+
+        def anew() -> Shard:
+            shutil.rmtree(path)
+            return shard()
+
+        tp = TP(table.changelog_name, number)
+        self._shards[tp] = (table, shard())
+        self._wipes[tp] = anew
+
+    def restore(self, log: Log, stopped: Callable[[], bool]) -> None:
+        """Read every changelog to its end; from its start where it does not go on."""
+        if not self._shards:
+            return
+        started = self._told_at = time.monotonic()
+        while True:
+            positions = {tp: shard.position for tp, (_, shard) in self._shards.items()}
+            try:
+                log.restore(positions, self._restored, stopped)
+            except PositionLost as exc:
+                logger.warning("%s; rebuilding it", exc)
+                for tp in exc.partitions:
+                    table, shard = self._shards[tp]
+                    shard.close()
+                    self._shards[tp] = (table, self._wipes[tp]())
+            else:
+                break
+        logger.info(
+            "restored %d records of %d table partitions in %.2f s",
+            self._count,
+            len(self._shards),
+            time.monotonic() - started,
+        )
+
+    def starts(self) -> dict[TP, int]:
+        """Where to read on in the topics that tables follow."""
+        return {tp: shard.position or 0 for tp, (_, shard) in self._shards.items() if shard.follows}
+
+    def install(self, numbers: AbstractSet[int]) -> None:
+        """Make these part of their tables."""
+        for tp, (table, shard) in self._shards.items():
+            if tp.partition in numbers:
+                table.shards[tp.partition] = shard
+
+    def close(self, numbers: AbstractSet[int]) -> None:
+        """Close these again."""
+        for tp, (_, shard) in self._shards.items():
+            if tp.partition in numbers:
+                shard.close()
+
+    def _restored(self, tp: TP, pairs: Pairs, position: int) -> None:
+        self._count += len(pairs)
+        _restored(*self._shards[tp], pairs, position)
+        if time.monotonic() - self._told_at > PROGRESS_S:
+            self._told_at = time.monotonic()
+            logger.info("restoring: %d records so far", self._count)
 
 
 def _restored(table: Table, shard: Shard, pairs: Pairs, position: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faust
 from faust.types.codecs import CodecArg
@@ -11,7 +11,12 @@ from faust.types.codecs import CodecArg
 from .coding import Decode, Encode, key_coding, value_coding
 from .errors import Unsupported
 from .log import Headers, Output
+from .murmur2 import murmur2
 from .unit import current
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .stream import Stream
 
 _numbers = count()
 
@@ -38,16 +43,21 @@ class Topic(faust.Topic):
             raise Unsupported("a topic's pattern is not supported: name the topics")
         self.number = next(_numbers)
         """Grows in the order in which topics are declared and agents are started."""
+        self.agent: Agent | None = None
+        self.streams: list[Stream] = []
         self._partitions: int | None = None
+        self._round = count()
         if not app.started:
             app.topics.declared.append(self)
 
-    @property
-    def queue(self) -> Any:
-        """Where an agent waits for its batches; Faust's flow control never empties it."""
-        if self._queue is None:
-            self._queue = self.app.FlowControlQueue(0, clear_on_resume=False)
-        return self._queue
+    async def stream_of(self, number: int) -> "Stream":
+        """The stream that takes the records of a partition number."""
+        return self.streams[0] if self.agent is None else await self.agent.stream_of(number)
+
+    def _throw(self, exc: BaseException) -> None:
+        # it is a StopAsyncIteration: how Faust has its actors end
+        for stream in self.streams:
+            stream.leave()
 
     async def send(self, *, key: Any = None, value: Any = None, **kwargs: Any) -> Any:
         """Send a record; encoded now, so that what can't be encoded fails the record at hand."""
@@ -83,16 +93,33 @@ class Topic(faust.Topic):
             encode_key, _ = key_coding(self.app, None, key_serializer)
         if value_serializer is not None:
             encode_value, _ = value_coding(self.app, None, value_serializer)
+        encoded_key = None if key is None else encode_key(key)
+        now_ms = None
+        if self._cut_through:
+            now_ms = self.app._fetcher.log_of_worker.now_ms()
+            if partition is None:
+                partition = self._place(encoded_key)
         batch.send(
             Output(
                 self._own_name,
                 -1 if partition is None else partition,
-                None if key is None else encode_key(key),
+                encoded_key,
                 None if value is None else encode_value(value),
                 _header_list(headers) if headers else None,
+                now_ms,
             )
         )
         return True
+
+    @cached_property
+    def _cut_through(self) -> bool:
+        engine = self.app._fetcher
+        return engine.cut_through.on and self._own_name in engine.subscribed_topics
+
+    def _place(self, key: bytes | None) -> int:
+        """Where Kafka's partitioner puts a key; records without one go round."""
+        count = self._partitions or 1
+        return next(self._round) % count if key is None else murmur2(key) % count
 
     def _check_place(self, partition: int | None) -> None:
         # what is sent to nowhere would be found at the commit only, and abort it again and again

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from faust.types.tuples import TP
 
 from .errors import NotInUnit
-from .log import Changes, Headers, Message, Output, Work
+from .log import Changes, Headers, Message, Output, Taken, Work
 from .sizes import check_size, headers_size
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ ATTEMPTS = 2
 
 LARGEST_DEAD_LETTER = 1_047_000
 """As much as Kafka takes (message.max.bytes is 1,048,588) less what frames it."""
+
+BATCH_BYTES = 4 << 20
+"""A batch ends after the record whose outputs and rows fill so much; the rest is another one."""
+
+UNIT_BYTES = 16 << 20
+UNIT_RECORDS = 40_000
+"""A unit takes no further step once it holds so many bytes of outputs and rows, or records."""
 
 current: ContextVar["Batch | None"] = ContextVar("hiresort_batch", default=None)
 """The batch that the running agent works on; None outside of agents."""
@@ -48,46 +55,84 @@ def _cut(message: Message, told: Headers) -> tuple[bytes | None, bytes | None, H
     return key, value, [*told, ("cut", b"%d" % size)]
 
 
-class Unit:
-    """What one transaction commits."""
+class Step:
+    """Consecutive records of one partition, and what all of its agents made of them together."""
 
-    __slots__ = ("changes", "offsets", "outputs", "records")
+    __slots__ = ("changes", "messages", "outputs", "rest", "size", "tp")
+
+    def __init__(self, tp: TP, messages: list[Message]) -> None:
+        self.tp, self.messages = tp, messages
+        self.rest: list[Message] = []
+        """Records that are left for another step, because the first agent's batch was full."""
+        self.outputs: list[Output] = []
+        self.changes: dict[Shard, Changes] = {}
+        self.size = 0
+
+    def add(self, outputs: list[Output], changes: "dict[Shard, Changes]") -> None:
+        """Take over what a batch did, for good as far as the step is concerned."""
+        self.outputs += outputs
+        for shard, rows in changes.items():
+            shard.kept = _joined(self.changes, shard, rows)
+
+
+class Unit:
+    """What one transaction commits: the effects of steps that are done, and what they have read."""
+
+    __slots__ = ("changes", "offsets", "outputs", "records", "size", "taken", "untaken")
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
         self.changes: dict[Shard, Changes] = {}
         self.offsets: dict[TP, int] = {}
+        self.taken: dict[TP, Taken] = {}
+        self.untaken: set[TP] = set()
+        """Partitions with outputs that have to be read back, and so all later ones."""
         self.records = 0
+        self.size = 0
 
-    def add(self, outputs: list[Output], changes: "dict[Shard, Changes]") -> None:
-        """Take over the effects of records that are done."""
-        self.outputs += outputs
-        for shard, rows in changes.items():
-            mine = self.changes.setdefault(shard, {})
-            mine.update(rows)
-            shard.pending = mine
+    def __bool__(self) -> bool:
+        return bool(self.offsets or self.outputs or self.changes)
 
-    def read(self, tp: TP, messages: list[Message]) -> None:
-        """Every agent of the partition is done with these records."""
-        self.offsets[tp] = messages[-1].offset() + 1
-        self.records += len(messages)
+    @property
+    def full(self) -> bool:
+        """Whether it should be committed before anything more is done."""
+        return self.size >= UNIT_BYTES or self.records >= UNIT_RECORDS
 
-    def work(self) -> Work:
+    def add(self, step: Step) -> None:
+        """Every agent of the partition is done with the step's records."""
+        self.outputs += step.outputs
+        for shard, rows in step.changes.items():
+            shard.pending, shard.kept = _joined(self.changes, shard, rows), {}
+        if step.messages:
+            self.offsets[step.tp] = step.messages[-1].offset() + 1
+            self.records += len(step.messages)
+        self.size += step.size
+
+    def close(self) -> Work:
         """All of it, as the log commits it. A table that follows a topic has no changelog."""
+        for shard in self.changes:
+            shard.committing, shard.pending = shard.pending, {}
         changes = {
             shard.changelog: rows
             for shard, rows in self.changes.items()
             if rows and not shard.follows
         }
-        return Work(self.outputs, changes, self.offsets)
+        return Work(self.outputs, changes, self.offsets, self.taken)
+
+
+def _joined(all_changes: "dict[Shard, Changes]", shard: "Shard", rows: Changes) -> Changes:
+    there = all_changes.setdefault(shard, rows)
+    if there is not rows:
+        there.update(rows)
+    return there
 
 
 class Batch:
-    """Consecutive records of one partition for one agent: all effects of a record or none.
+    """A step's records for one agent: all effects of a record or none.
 
-    Effects are kept here until the agent has taken the last record; then they join the unit. When
+    Effects are kept here until the agent has taken the last record; then they join the step. When
     the agent raises, they are undone and their records done again, the ones before the failed one
-    for the last time: their effects join the unit before that one is tried once more. A record
+    for the last time: their effects join the step before that one is tried once more. A record
     that fails `ATTEMPTS` times is dead-lettered and the others are done without it.
     """
 
@@ -95,25 +140,29 @@ class Batch:
         "_attempts",
         "_decode",
         "_start",
-        "_unit",
         "_values",
         "changes",
+        "cuttable",
         "done",
+        "full",
         "index",
         "messages",
         "open",
         "outputs",
         "poison",
-        "tp",
+        "size",
+        "step",
     )
 
     def __init__(
-        self, unit: Unit, tp: TP, messages: list[Message], decode: Callable[[bytes | None], Any]
+        self, step: Step, decode: Callable[[bytes | None], Any], *, cuttable: bool = False
     ) -> None:
-        self.tp, self.messages = tp, messages
+        self.step, self.messages = step, step.messages
         self.done: asyncio.Future[None] | None = None
         """Done when the agent has taken every record; None for whom no agent takes them."""
-        self._unit, self._decode = unit, decode
+        self.cuttable, self.full = cuttable, False
+        self.size = 0
+        self._decode = decode
         self._values: list[Any] | None = None
         self._attempts: dict[int, int] = {}
         self.poison: dict[int, BaseException] = {}
@@ -121,6 +170,16 @@ class Batch:
         self.changes: dict[Shard, Changes] = {}
         self._start = self.index = 0
         self.open = False
+
+    @property
+    def partition(self) -> int:
+        """The number of the partition, of its topic and of every table."""
+        return self.step.tp.partition
+
+    @property
+    def dropped(self) -> bool:
+        """Whether nobody waits for it any more: its partition went, or its unit was aborted."""
+        return self.done is not None and self.done.cancelled()
 
     def begin(self) -> int:
         """Start, start again, or go on after the current record; answers the index to take next.
@@ -163,7 +222,7 @@ class Batch:
         self.open = False
         for shard in self.changes:
             shard.forget()
-        self.outputs, self.changes = [], {}
+        self.outputs, self.changes, self.size = [], {}, 0
 
     def send(self, output: Output) -> None:
         """Add a record to produce when the unit commits.
@@ -174,7 +233,7 @@ class Batch:
         """
         if not self.open:
             raise NotInUnit("this record's unit of work is over: send within the agent's own turn")
-        check_size(output.topic, output.key, output.value, output.headers)
+        self.grow(check_size(output.topic, output.key, output.value, output.headers))
         self.outputs.append(output)
 
     def writes(self, shard: "Shard") -> Changes:
@@ -185,6 +244,20 @@ class Batch:
         if changes is None:
             changes = self.changes[shard] = {}
         return changes
+
+    def grow(self, size: int) -> None:
+        """Count bytes of outputs or rows."""
+        self.size += size
+        if self.size > BATCH_BYTES:
+            self.full = self.cuttable
+
+    def cut(self) -> None:
+        """Leave the current record and those after it for another step."""
+        self.step.messages, self.step.rest = (
+            self.messages[: self.index],
+            self.messages[self.index :],
+        )
+        self.complete()
 
     def dead_letter(self, topic: str) -> None:
         """Send the current record to the dead letters as it was, with its history in headers."""
@@ -203,15 +276,19 @@ class Batch:
         self.outputs.append(Output(topic, message.partition(), key, value, headers))
 
     def complete(self) -> None:
-        """Every record was taken: the effects join the unit."""
+        """Every record was taken: the effects join the step."""
         self.open = False
+        if self.dropped:
+            self.undo()
+            return
         self._keep()
-        if self.done is not None and not self.done.done():
+        if self.done is not None:
             self.done.set_result(None)
 
     def _keep(self) -> None:
-        self._unit.add(self.outputs, self.changes)
-        self.outputs, self.changes = [], {}
+        self.step.add(self.outputs, self.changes)
+        self.step.size += self.size
+        self.outputs, self.changes, self.size = [], {}, 0
 
     def _decode_all(self) -> list[Any]:
         decode = self._decode

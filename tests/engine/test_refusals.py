@@ -148,11 +148,10 @@ async def test_an_agent_on_a_channel_in_memory_is_refused(drive: Any) -> None:
             await driver.settle()
 
 
-@pytest.mark.parametrize("option", [{"concurrency": 2}, {"isolated_partitions": True}])
-def test_an_agent_has_one_actor(option: dict[str, Any]) -> None:
+def test_an_agent_has_one_actor_for_each_partition() -> None:
     app = App("tiny", broker="rdkafka://")
-    with pytest.raises(Unsupported, match="raise the number of partitions and start more workers"):
-        app.agent(text(app, "words"), **option)(lambda stream: stream)
+    with pytest.raises(Unsupported, match="raise the number of partitions"):
+        app.agent(text(app, "words"), concurrency=2)(lambda stream: stream)
 
 
 @pytest.mark.parametrize(

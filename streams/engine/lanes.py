@@ -1,0 +1,192 @@
+"""A partition number's records, of all topics, worked on one step after the other.
+
+All topics' partitions of a number share the rows of every table's partition of that number, so they
+share a lane: what one agent does is done before the next one looks. Lanes do not wait for each
+other: one whose agent awaits something else is left behind, and its records with it, while the
+others' units are committed.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from faust.types.tuples import TP
+
+from .log import Message
+from .table import Punctuation, Table
+from .unit import Batch, Step, Unit, current, told
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+logger = logging.getLogger(__name__)
+
+STEP_RECORDS = 1000
+"""Records of a step at most, so that the others of a lane have their turn."""
+
+STEP_S = 0.05
+"""An agent that awaits for longer than this ends its step after the record at hand."""
+
+QUEUE_BYTES = 1 << 20
+"""A lane that is held up takes no more records from the log than this, and what one poll gives."""
+
+
+class Work(Protocol):
+    """What a lane needs of the engine."""
+
+    unit: Unit
+    dead_letters: str
+
+    def readers(self, tp: TP) -> list[Any]:
+        """The channels of those who read the partition, in the order of their declaration."""
+
+    def followers(self, topic: str) -> list[Table]:
+        """The tables that follow the topic."""
+
+    def join(self, step: Step) -> None:
+        """The step is done: its effects are part of the open unit."""
+
+
+class Lane:
+    """The work on one partition number."""
+
+    def __init__(self, engine: Work, number: int) -> None:
+        self.number = number
+        self.awaiting = False
+        """Whether its agent awaits something, rather than to be run."""
+        self.ready = False
+        """Whether its tables are restored."""
+        self.gone = False
+        """Whether its partitions were taken away."""
+        self.paused = False
+        self._engine = engine
+        self._steps: deque[Step] = deque()
+        self._punctuations: deque[Punctuation] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._batch: Batch | None = None
+        self._stream: Stream | None = None
+        self._started = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is being worked on."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is work that has not been begun."""
+        return bool(self._steps or self._punctuations)
+
+    @property
+    def bytes(self) -> int:
+        """How large the values are that wait here."""
+        return sum(len(m.value() or b"") for step in self._steps for m in step.messages)
+
+    @property
+    def records(self) -> int:
+        """How many records wait here."""
+        return sum(len(step.messages) for step in self._steps)
+
+    def add(self, tp: TP, messages: list[Message]) -> None:
+        """Work on these after everything that is here; those that a table follows come first."""
+        steps = self._steps
+        if self._engine.followers(tp.topic):
+            steps.appendleft(Step(tp, messages))
+            return
+        if steps and steps[-1].tp == tp:
+            messages = steps.pop().messages + messages
+        for start in range(0, len(messages), STEP_RECORDS):
+            steps.append(Step(tp, messages[start : start + STEP_RECORDS]))
+
+    def punctuate(self, punctuation: Punctuation) -> None:
+        """Call it before anything else, in a unit of work."""
+        if punctuation not in self._punctuations:
+            self._punctuations.append(punctuation)
+
+    def run(self) -> None:
+        """Begin to work, unless that is so already, until the unit is full or nothing is left."""
+        if not self.busy and self.waiting and not self._engine.unit.full:
+            self._task = asyncio.create_task(self._run())
+
+    def look(self) -> None:
+        """Raise what the work has failed with; end a step that takes long after its record."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+        if self._batch is not None and time.monotonic() - self._started > STEP_S:
+            self._batch.full = self._batch.cuttable
+
+    def drop(self) -> None:
+        """Forget everything that is not committed, and whoever works on it."""
+        self._steps.clear()
+        self._punctuations.clear()
+        if self._batch is not None and self._batch.done is not None and self._stream is not None:
+            self._batch.done.cancel()
+            self._stream.interrupt(self._batch)
+        if self._task is not None:
+            self._task.cancel()
+        self._task, self._batch, self.awaiting = None, None, False
+
+    async def _run(self) -> None:
+        while self.waiting and not self._engine.unit.full:
+            if self._punctuations:
+                await self._punctuated(self._punctuations.popleft())
+            else:
+                step = self._steps.popleft()
+                self._started = time.monotonic()
+                await self._take(step)
+                if step.rest:
+                    self._steps.appendleft(Step(step.tp, step.rest))
+                self._engine.join(step)
+
+    async def _take(self, step: Step) -> None:
+        for table in self._engine.followers(step.tp.topic):
+            self._follow(table, step)
+        for i, channel in enumerate(self._engine.readers(step.tp)):
+            self._stream = await channel.stream_of(self.number)
+            self._batch = batch = Batch(step, channel.value_coding[1], cuttable=not i)
+            batch.done = asyncio.get_running_loop().create_future()
+            self._stream.give(batch)
+            await asyncio.sleep(0)  # the agent's turn
+            if not batch.done.done():
+                self.awaiting = True
+                await batch.done
+                self.awaiting = False
+            self._batch = None
+
+    def _follow(self, table: Table, step: Step) -> None:
+        shard = table.shards[self.number]
+        batch = Batch(step, lambda value: value)
+        batch.begin()
+        changes = batch.writes(shard)
+        for batch.index, message in enumerate(step.messages):
+            try:
+                key = table.key_of_row(message.key(), message.value())
+            except Exception as error:  # noqa: BLE001  # whatever a codec raises: the row stays
+                batch.poison[batch.index] = error
+                batch.dead_letter(self._engine.dead_letters)
+            else:
+                changes[key] = message.value()
+        shard.forget()
+        batch.complete()
+
+    async def _punctuated(self, punctuation: Punctuation) -> None:
+        step = Step(TP("", self.number), [])
+        batch = Batch(step, lambda value: value)
+        batch.begin()
+        token = current.set(batch)
+        try:
+            self.awaiting = True
+            answer = punctuation(self.number)
+            if answer is not None:
+                await answer
+        except Exception as error:  # noqa: BLE001  # the application's: it is tried again when due
+            batch.undo()
+            logger.warning("a punctuation of partition %d failed: %s", self.number, told(error))
+        else:
+            batch.complete()
+            self._engine.join(step)
+        finally:
+            self.awaiting = False
+            current.reset(token)
