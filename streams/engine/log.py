@@ -54,7 +54,7 @@ class Taken(NamedTuple):
     """
 
     first: int
-    count: int  # type: ignore[assignment]  # tuple.count is of no use here
+    count: int  # type: ignore[assignment]  # nobody asks the tuple to count
 
 
 class Work(NamedTuple):
@@ -77,7 +77,10 @@ class Listener(Protocol):
     """Told of the partitions that come and go; called from inside poll, on the log's thread."""
 
     def on_assigned(self, partitions: set[TP]) -> None:
-        """These came, beside those that are held: nothing of them is polled before `start`."""
+        """These came, beside those that are held: nothing of them is polled before `start`.
+
+        Empty when the group has nothing for this worker.
+        """
 
     def on_revoked(self, partitions: set[TP]) -> None:
         """Let go of these; nothing of them may be committed afterwards."""
@@ -101,7 +104,7 @@ class Log(Protocol):
     def start(self, offsets: Mapping[TP, int]) -> None:
         """Poll these from these offsets on, whatever was polled of them before.
 
-        Those that are not held are left out.
+        Those that are not held are left out. Those that are paused stay so.
         """
 
     def pause(self, partitions: AbstractSet[TP]) -> None:
@@ -115,6 +118,8 @@ class Log(Protocol):
 
     def commit(self, work: Work) -> Mapping[TP, int]:
         """Make all of it visible or none; answers the next offset of each changelog partition.
+
+        What is taken has to be drained, at the offset that the first of it has to get.
 
         Raises:
             UnitAborted: nothing happened; `start` again from the committed offsets and go on.

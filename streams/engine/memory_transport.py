@@ -6,7 +6,7 @@ from typing import Any
 from faust.types.tuples import RecordMetadata
 
 from .errors import EngineError
-from .memory import LOG_APPEND_TIME, MemoryCluster
+from .memory import CREATE_TIME, MemoryCluster
 from .memory_log import MemoryLog
 from .options import Options
 from .producer import Producer
@@ -43,7 +43,7 @@ class MemoryProducer(Producer):
             place, at = record.tp, record.at / 1000
             answer.set_result(
                 RecordMetadata(
-                    place.topic, place.partition, place, record.offset(), at, LOG_APPEND_TIME
+                    place.topic, place.partition, place, record.offset(), at, CREATE_TIME
                 )
             )
         return answer

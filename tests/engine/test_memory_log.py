@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import pytest
 from faust.types.tuples import TP
 
-from streams.engine.errors import EngineError, Fenced, Killed, UnitAborted
-from streams.engine.log import Output, Work
-from streams.engine.memory import START_MS, MemoryCluster
+from streams.engine.errors import EngineError, Fenced, Killed, Overtaken, UnitAborted
+from streams.engine.log import Output, Taken, Work
+from streams.engine.memory import START_MS, TRANSACTION_TIMEOUT_MS, Fault, MemoryCluster
 from streams.engine.memory_log import MemoryLog
 from topics.partitioner import partition_for
 
@@ -16,21 +16,27 @@ CHANGELOG = TP("changelog", 0)
 
 
 class Member:
-    """A log that is listened to."""
+    """A log that is listened to, and started where its group stands."""
 
     def __init__(self, cluster: MemoryCluster, name: str) -> None:
         self.held: set[TP] = set()
+        self.told: list[tuple[str, set[TP]]] = []
         self.log = MemoryLog(cluster, "group", name)
         self.log.open(["words"], self)
 
-    def on_assigned(self, partitions: set[TP]) -> Mapping[TP, int]:
+    def on_assigned(self, partitions: set[TP]) -> None:
         """Hold them too."""
         self.held |= partitions
-        return {}
+        self.told.append(("+", partitions))
 
     def on_revoked(self, partitions: set[TP]) -> None:
         """Hold them no more."""
         self.held -= partitions
+        self.told.append(("-", partitions))
+
+    def start(self) -> None:
+        """Poll what is held from the committed offsets on."""
+        self.log.start(self.log.committed(self.held))
 
     def read(self) -> dict[TP, list[bytes | None]]:
         """What a poll answers."""
@@ -48,10 +54,12 @@ def cluster() -> MemoryCluster:
 
 
 def joined(*members: Member) -> None:
-    """Let members poll until the group has settled."""
+    """Let members poll until the group has settled, and start them."""
     for _ in range(3):
         for member in members:
             member.log.poll(0)
+    for member in members:
+        member.start()
 
 
 def work(value: bytes = b"x", offsets: Mapping[TP, int] | None = None) -> Work:
@@ -149,19 +157,6 @@ def test_a_second_worker_of_a_name_fences_the_first(cluster: MemoryCluster) -> N
     assert len(cluster.records("out")) == 1
 
 
-def test_reading_goes_on_from_the_committed_offsets(cluster: MemoryCluster) -> None:
-    for value in (b"a", b"b", b"c"):
-        cluster.append("words", None, value, partition=0)
-    member = Member(cluster, "a")
-    joined(member)
-    member.log.rewind()
-    assert member.read() == {WORDS[0]: [b"a", b"b", b"c"]}
-    assert member.read() == {}
-    member.log.commit(work(offsets={WORDS[0]: 2}))
-    member.log.rewind()
-    assert member.read() == {WORDS[0]: [b"c"]}
-
-
 def test_restoring_gives_each_partition_its_records_from_a_position(cluster: MemoryCluster) -> None:
     member = Member(cluster, "a")
     joined(member)
@@ -220,18 +215,35 @@ def test_a_member_that_leaves_or_expires_gives_its_partitions_to_the_others(
     assert first.held == set(WORDS)
 
 
-def test_a_cluster_has_settled_when_every_member_has_read_everything(
+def test_a_cluster_has_settled_when_every_member_has_read_and_committed_everything(
     cluster: MemoryCluster,
 ) -> None:
     member = Member(cluster, "a")
     joined(member)
-    assert cluster.settled
-    cluster.append("words", None, b"a")
     assert not cluster.settled
-    member.log.poll(0)
-    assert not cluster.settled  # it works on it
-    member.log.poll(0)
+    for _ in range(2):  # what comes of nothing to read, timers for one, is done between two polls
+        assert member.read() == {}
     assert cluster.settled
+    cluster.append("words", None, b"a", partition=0)
+    assert not cluster.settled
+    assert member.read() == {WORDS[0]: [b"a"]}
+    for _ in range(3):
+        assert member.read() == {}
+    assert not cluster.settled
+    member.log.commit(work(offsets={WORDS[0]: 1}))
+    for _ in range(2):
+        assert member.read() == {}
+    assert cluster.settled
+
+
+def test_a_cluster_has_not_settled_before_all_that_is_held_was_started(
+    cluster: MemoryCluster,
+) -> None:
+    member = Member(cluster, "a")
+    for _ in range(4):
+        member.log.poll(0)
+    assert member.held == set(WORDS)
+    assert not cluster.settled
 
 
 def test_while_it_is_held_nobody_reads(cluster: MemoryCluster) -> None:
@@ -250,3 +262,137 @@ def test_a_missing_topic_or_partition_is_told(cluster: MemoryCluster) -> None:
         cluster.append("nowhere", None, b"")
     with pytest.raises(EngineError, match="topic 'words' has no partition 4"):
         cluster.append("words", None, b"", partition=4)
+
+
+@pytest.mark.parametrize("fault", ["abort", "timeout"])
+def test_a_transaction_that_fails_leaves_nothing_and_another_may_follow(
+    cluster: MemoryCluster, fault: Fault
+) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    before_ms = cluster.now_ms
+    cluster.fail_next_commit(fault)
+    with pytest.raises(UnitAborted):
+        member.log.commit(work(b"lost"))
+    assert cluster.now_ms - before_ms == (TRANSACTION_TIMEOUT_MS if fault == "timeout" else 0)
+    assert member.log.committed({WORDS[0]}) == {WORDS[0]: 0}
+    member.log.commit(work(b"seen"))
+    assert [r.value() for r in cluster.records("out")] == [b"seen"]
+
+
+def test_what_a_killed_worker_left_open_is_aborted_when_its_time_is_over(
+    cluster: MemoryCluster,
+) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.fail_next_commit("during")
+    with pytest.raises(Killed):
+        member.log.commit(work(b"open"))
+    cluster.append("out", None, b"behind", partition=0)
+    cluster.advance(TRANSACTION_TIMEOUT_MS - 1)
+    assert cluster.records("out") == []
+    cluster.advance(1)
+    assert [r.value() for r in cluster.records("out")] == [b"behind"]
+
+
+def test_a_commit_with_unknown_outcome_happened_and_ends_the_worker(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.fail_next_commit("unknown")
+    for call in (lambda: member.log.commit(work()), lambda: member.log.poll(0)):
+        with pytest.raises(Fenced, match="whether a commit happened is not known"):
+            call()
+    again = Member(cluster, "a")
+    joined(again)
+    assert again.log.committed({WORDS[0]}) == {WORDS[0]: 1}
+    assert [r.value() for r in cluster.records("out")] == [b"x"]
+
+
+def test_being_overtaken_can_be_asked_for(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    member.read()
+    taking = Work([Output("words", 1, None, b"x")], {}, {WORDS[1]: 1}, {WORDS[1]: Taken(0, 1)})
+    cluster.fail_next_commit("overtaken")
+    with pytest.raises(Overtaken) as overtaken:
+        member.log.commit(taking)
+    assert overtaken.value.partitions == {WORDS[1]}
+    member.start()
+    member.read()
+    first = member.log.drained()[WORDS[1]]
+    member.log.commit(taking._replace(taken={WORDS[1]: Taken(first, 1)}))
+    assert member.read() == {}
+
+
+def test_anything_can_happen_before_any_call(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    calls = []
+
+    def before(name: str, call: str) -> None:
+        calls.append((name, call))
+        if call == "commit":
+            cluster.rebalance("group")
+
+    cluster.before_call = before
+    with pytest.raises(UnitAborted):
+        member.log.commit(work())
+    member.log.poll(0)
+    assert calls == [("group-a", "commit"), ("group-a", "poll")]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_partitions_can_be_taken_away_and_given_back(
+    cluster: MemoryCluster, *, eager: bool
+) -> None:
+    cluster.eager = eager
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.rebalance("group", {WORDS[1]})
+    joined(member)
+    assert member.held == {WORDS[0], *WORDS[2:]}
+    cluster.rebalance("group", set())
+    joined(member)
+    assert member.held == set(WORDS)
+    if eager:
+        others = {WORDS[0], *WORDS[2:]}
+        assert member.told[1:] == [
+            ("-", set(WORDS)),
+            ("+", others),
+            ("-", others),
+            ("+", set(WORDS)),
+        ]
+    else:
+        assert member.told[1:] == [("-", {WORDS[1]}), ("+", {WORDS[1]})]
+
+
+def test_a_member_that_was_expired_loses_everything_and_joins_anew(cluster: MemoryCluster) -> None:
+    member = Member(cluster, "a")
+    joined(member)
+    cluster.expire("group-a")
+    with pytest.raises(UnitAborted):
+        member.log.commit(work())
+    joined(member)
+    assert member.told[1:] == [("-", set(WORDS)), ("+", set(WORDS))]
+    member.log.commit(work())
+
+
+def test_a_poll_can_be_limited(cluster: MemoryCluster) -> None:
+    cluster.poll_max = 2
+    for value in (b"a", b"b", b"c"):
+        cluster.append("words", None, value, partition=0)
+    member = Member(cluster, "a")
+    joined(member)
+    assert member.read() == {WORDS[0]: [b"a", b"b"]}
+    assert WORDS[0] not in member.log.drained()
+    assert member.read() == {WORDS[0]: [b"c"]}
+    assert member.log.drained()[WORDS[0]] == 3
+
+
+def test_compaction_keeps_the_last_of_each_key_and_no_deletions(cluster: MemoryCluster) -> None:
+    for key, value in ((b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None), (b"c", b"3")):
+        cluster.append("changelog", key, value)
+    cluster.compact("changelog")
+    kept = [(r.offset(), r.key(), r.value()) for r in cluster.records("changelog")]
+    assert kept == [(2, b"a", b"2"), (4, b"c", b"3")]
+    assert cluster.end(CHANGELOG) == 5
