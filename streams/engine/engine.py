@@ -73,6 +73,7 @@ class Engine(Service):
         self._counts: dict[str, int] = {}
         self._followed: dict[str, list[Table]] = {}
         self._readers: dict[TP, list[Any]] = {}
+        self._committing = False
         self._spoiled = False
         self._logs: Log | None = None
         self._instance: Instance | None = None
@@ -100,6 +101,7 @@ class Engine(Service):
         held = self.held
         return not (
             self.unit
+            or self._committing
             or held.restoring
             or any(lane.busy or lane.waiting for lane in held.lanes.values())
             or not held.until_due_s(self.log_of_worker.now_ms())
@@ -162,7 +164,9 @@ class Engine(Service):
             self.held.punctuate(log.now_ms())
             await self._work()
             if self.unit:
+                self._committing = True
                 await self._commit(log)
+                self._committing = False
         await self._finish(log)
 
     async def _poll(self, log: Log) -> None:
