@@ -9,7 +9,7 @@ import faust
 
 from .errors import EngineError, Unsupported
 from .stream import Stream
-from .unit import Batch, told
+from .unit import Batch, current, told
 
 if TYPE_CHECKING:
     from .topic import Topic
@@ -34,6 +34,10 @@ class Agent(faust.Agent):
                 "an agent's concurrency is not supported: every partition has an actor of its own, "
                 "so raise the number of partitions instead"
             )
+        if kwargs.get("supervisor_strategy") is not None:
+            raise Unsupported(
+                "supervisor_strategy= is not supported: an agent that raises is begun again"
+            )
         kwargs.pop("isolated_partitions", None)  # they always are, and Faust's way is another
         super().__init__(fun, **kwargs)
         self._streams: dict[int, Stream] = {}
@@ -54,6 +58,25 @@ class Agent(faust.Agent):
                 await self._start_another()
             stream = self._streams[number] = self._idle.pop()
         return stream
+
+    async def ask(self, *args: Any, **kwargs: Any) -> Any:
+        """Send and wait for the answer; not in an agent, whose unit would have to end before."""
+        _not_in_unit("ask()")
+        return await super().ask(*args, **kwargs)
+
+    def kvmap(self, *args: Any, **kwargs: Any) -> Any:
+        """Send many and take the answers as they come; not in an agent, as `ask`."""
+        _not_in_unit("map()")
+        return super().kvmap(*args, **kwargs)
+
+    async def kvjoin(self, *args: Any, **kwargs: Any) -> Any:
+        """Send many and wait for all answers; not in an agent, as `ask`."""
+        _not_in_unit("join()")
+        return await super().kvjoin(*args, **kwargs)
+
+    def test_context(self, *_: Any, **__: Any) -> Any:
+        """Refused: it runs on a channel in memory, which has no units of work."""
+        raise Unsupported("test_context() is not supported: test the agent with a TopologyDriver")
 
     async def _start_another(self) -> None:
         shared = next(iter(self._streams.values())).channel
@@ -130,3 +153,11 @@ class Agent(faust.Agent):
 
     def _end(self, why: str) -> None:
         self.app._fetcher.end(EngineError(f"agent {self.name}: {why}"))
+
+
+def _not_in_unit(call: str) -> None:
+    if current.get() is not None:
+        raise Unsupported(
+            f"{call} in an agent waits for what its own unit has not sent: "
+            "send(..., reply_to=topic), and read the answers in another agent"
+        )

@@ -311,10 +311,15 @@ class Engine(Service):
         asyncio.run_coroutine_threadsafe(self._renounce(set(partitions)), self.loop).result()
 
     async def _assign(self, partitions: set[TP]) -> None:
-        self._readers.clear()
         self.held.come(partitions)
-        await self.app._on_partitions_assigned(set(self.held.partitions))
+
+    async def announce(self) -> None:
+        """Tell Faust, and who listens to it, that these partitions are restored."""
+        await self.app._on_partitions_assigned(set(self.held.positions))
+        self._readers.clear()
         self.app.flow_control.resume()
+        await self.app.on_rebalance_complete.send()
+        self.tables.ready.completed.set()
 
     async def _renounce(self, partitions: set[TP]) -> None:
         # what a lane has added to the open unit cannot be taken out of it

@@ -110,10 +110,10 @@ class Held:
         starts = {tp: at for tp, at in starts.items() if not lanes[tp.partition].gone}
         self.positions |= starts
         engine.unit.offsets |= {tp: starts[tp] for tp in opened.starts() if starts.get(tp)}
-        await engine.blocking(engine.log_of_worker.start, starts)
         for lane in lanes.values():
             lane.ready = True
-        engine.tables.ready.completed.set()
+        await engine.announce()
+        await engine.blocking(engine.log_of_worker.start, starts)
 
     # -- on the restoring thread
 

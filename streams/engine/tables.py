@@ -120,7 +120,9 @@ class TableManager(faust.tables.TableManager):
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """The engine has seen to it."""
+        """The engine has restored them: tell who wants to know."""
+        for table in self.all() if newly_assigned else ():
+            await table.call_recover_callbacks()
 
     async def wait_until_recovery_completed(self) -> bool:
         """Wait for the first assignment to be restored; True when the application stops first."""
