@@ -67,6 +67,7 @@ class Engine(Service):
         self.dead_letters = self.options.dead_letters
         self.held = Held(self)
         self.cut_through = CutThrough(self)
+        self.taking = False
         self.subscribed_topics: frozenset[str] = frozenset()
         self.log_thread = ThreadPoolExecutor(1, "hiresort-log")
         self._finished = asyncio.Event()
@@ -127,6 +128,10 @@ class Engine(Service):
         if step.outputs:
             self.cut_through.take(step.outputs)
 
+    def now_ms(self) -> int:
+        """The time of the log."""
+        return self.log_of_worker.now_ms()
+
     def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has; waits for the log's answer the first time.
 
@@ -179,6 +184,8 @@ class Engine(Service):
             wait_s = GLANCE_S
         else:
             wait_s = min(POLL_S, self.held.until_due_s(log.now_ms()))
+            waits = [lane.until_due_ms() for lane in lanes.values()] if self.taking else []
+            wait_s = min([wait_s, *(ms / 1000 for ms in waits if ms is not None)])
         fetched = await self.blocking(log.poll, wait_s)
         if self._spoiled:
             await self._start_over(log)

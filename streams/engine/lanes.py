@@ -38,6 +38,8 @@ class Work(Protocol):
 
     unit: Unit
     dead_letters: str
+    taking: bool
+    """Whether any stream takes lists of records."""
 
     def readers(self, tp: TP) -> list[Any]:
         """The channels of those who read the partition, in the order of their declaration."""
@@ -47,6 +49,18 @@ class Work(Protocol):
 
     def join(self, step: Step) -> None:
         """The step is done: its effects are part of the open unit."""
+
+    def now_ms(self) -> int:
+        """The time of the log."""
+
+
+class Queued:
+    """Records of one partition that wait for a step."""
+
+    __slots__ = ("messages", "since_ms")
+
+    def __init__(self, messages: list[Message], since_ms: int) -> None:
+        self.messages, self.since_ms = messages, since_ms
 
 
 class Lane:
@@ -62,7 +76,7 @@ class Lane:
         """Whether its partitions were taken away."""
         self.paused = False
         self._engine = engine
-        self._steps: deque[Step] = deque()
+        self._queued: dict[TP, Queued] = {}
         self._punctuations: deque[Punctuation] = deque()
         self._task: asyncio.Task[None] | None = None
         self._batch: Batch | None = None
@@ -76,29 +90,36 @@ class Lane:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is work that has not been begun."""
-        return bool(self._steps or self._punctuations)
+        """Whether there is work that can be begun."""
+        if self._punctuations or not self._engine.taking:
+            return bool(self._punctuations or self._queued)
+        return self.until_due_ms() == 0
 
     @property
     def bytes(self) -> int:
         """How large the values are that wait here."""
-        return sum(len(m.value() or b"") for step in self._steps for m in step.messages)
+        waiting = self._queued.values()
+        return sum(len(m.value() or b"") for queued in waiting for m in queued.messages)
 
     @property
     def records(self) -> int:
         """How many records wait here."""
-        return sum(len(step.messages) for step in self._steps)
+        return sum(len(queued.messages) for queued in self._queued.values())
 
     def add(self, tp: TP, messages: list[Message]) -> None:
-        """Work on these after everything that is here; those that a table follows come first."""
-        steps = self._steps
-        if self._engine.followers(tp.topic):
-            steps.appendleft(Step(tp, messages))
+        """Work on these after all others of their partition; those that a table follows first."""
+        queued = self._queued.get(tp)
+        if queued is not None:
+            queued.messages += messages
             return
-        if steps and steps[-1].tp == tp:
-            messages = steps.pop().messages + messages
-        for start in range(0, len(messages), STEP_RECORDS):
-            steps.append(Step(tp, messages[start : start + STEP_RECORDS]))
+        self._queued[tp] = Queued(messages, self._engine.now_ms())
+        if self._engine.followers(tp.topic):
+            self._queued = {tp: self._queued.pop(tp), **self._queued}
+
+    def until_due_ms(self) -> int | None:
+        """How long to wait until there are records to work on; None when there are none."""
+        waits = [self._wait_ms(tp, queued) for tp, queued in list(self._queued.items())]
+        return min(waits, default=None)
 
     def punctuate(self, punctuation: Punctuation) -> None:
         """Call it before anything else, in a unit of work."""
@@ -119,7 +140,7 @@ class Lane:
 
     def drop(self) -> None:
         """Forget everything that is not committed, and whoever works on it."""
-        self._steps.clear()
+        self._queued.clear()
         self._punctuations.clear()
         if self._batch is not None and self._batch.done is not None and self._stream is not None:
             self._batch.done.cancel()
@@ -132,13 +153,43 @@ class Lane:
         while self.waiting and not self._engine.unit.full:
             if self._punctuations:
                 await self._punctuated(self._punctuations.popleft())
-            else:
-                step = self._steps.popleft()
-                self._started = time.monotonic()
-                await self._take(step)
-                if step.rest:
-                    self._steps.appendleft(Step(step.tp, step.rest))
-                self._engine.join(step)
+                continue
+            step = self._next_step()
+            self._started = time.monotonic()
+            await self._take(step)
+            if step.rest:
+                queued = self._queued.pop(step.tp, Queued([], self._engine.now_ms()))
+                queued.messages = step.rest + queued.messages
+                self._queued = {step.tp: queued, **self._queued}
+            self._engine.join(step)
+
+    def _next_step(self) -> Step:
+        """Records of the partition that has waited longest, and may be worked on."""
+        if self._engine.taking:
+            tp = next(tp for tp, queued in self._queued.items() if not self._wait_ms(tp, queued))
+        else:
+            tp = next(iter(self._queued))
+        queued = self._queued.pop(tp)
+        messages, most = queued.messages, STEP_RECORDS
+        if self._engine.taking:
+            wanted, _ = self._taking(tp)
+            most = max(most, wanted)
+            if len(messages) > wanted > 1:
+                most = min(most, len(messages)) // wanted * wanted
+        if len(messages) > most:
+            self._queued[tp] = Queued(messages[most:], self._engine.now_ms())
+            messages = messages[:most]
+        return Step(tp, messages)
+
+    def _taking(self, tp: TP) -> tuple[int, int]:
+        """How many records a step should have at least, and how many ms to wait for them."""
+        return max((channel.taking for channel in self._engine.readers(tp)), default=(1, 0))
+
+    def _wait_ms(self, tp: TP, queued: Queued) -> int:
+        wanted, within_ms = self._taking(tp)
+        if len(queued.messages) >= wanted:
+            return 0
+        return max(0, queued.since_ms + within_ms - self._engine.now_ms())
 
     async def _take(self, step: Step) -> None:
         for table in self._engine.followers(step.tp.topic):

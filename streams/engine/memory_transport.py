@@ -72,4 +72,5 @@ class MemoryTransport(Transport):
     def new_log(self, options: Options, instance: str) -> MemoryLog:
         """The log of a worker of this name, in memory."""
         self.log = MemoryLog(self.cluster, self.app.conf.id, instance)
+        self.log.idle = lambda: self.app._fetcher.idle  # type: ignore[method-assign]
         return self.log

@@ -1,13 +1,15 @@
 """A Faust stream that takes a batch of records in one turn of the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 import faust
 from faust.exceptions import Skip
 from faust.streams import _current_event
 from mode.utils.futures import maybe_async
+from mode.utils.times import want_seconds
 
 from .errors import Unsupported
 from .event import Event
@@ -30,6 +32,8 @@ class Stream(faust.Stream[Any]):
     """What the agent works on; None between batches."""
     ended = False
     """Whether Faust told the agent to end."""
+    taking: tuple[int, int] = (1, 0)
+    """How many records its agent wants at once, and how many ms it waits for them."""
     actor_task: asyncio.Task[Any] | None = None
     """That of the actor, when an agent's engine can begin it anew."""
 
@@ -51,10 +55,23 @@ class Stream(faust.Stream[Any]):
         async for _ in self:
             yield self.current_event
 
-    # a buffer over several units of work would lose its records' place
-    take = take_events = take_with_timestamp = noack_take = _refused(
-        "take()", "iterate over the stream and collect in a table"
-    )
+    async def take(self, max_: int, within: Any) -> AsyncGenerator[Sequence[Any], None]:
+        """Lists of at most `max_` values of a partition.
+
+        A list is shorter when `within` seconds have passed since its first record arrived. All
+        records of a list are in one unit of work. When the agent raises, they come again one by
+        one, so that only what fails is dead-lettered.
+        """
+        async for values in self._take_lists(max_, within, lambda value: value):
+            yield values
+
+    async def take_events(self, max_: int, within: Any) -> AsyncGenerator[Sequence[Any], None]:
+        """As `take`: lists of events, with key, headers, and where and when they were written."""
+        async for values in self._take_lists(max_, within, lambda _: self.current_event):
+            yield values
+
+    take_with_timestamp = _refused("take_with_timestamp()", "take_events() has the timestamps")
+    noack_take = _refused("noack_take()", "take() has its lists committed when they are done")
     group_by = through = _refused(
         "group_by() or through()", "send to a topic that another agent reads"
     )
@@ -103,22 +120,8 @@ class Stream(faust.Stream[Any]):
         """Faust's own bookkeeping; the batch knows better."""
 
     async def _take_batches(self) -> AsyncIterator[Any]:
-        self._finalized = True
-        await self.maybe_start()
         dead_letters = Options.of(self.app).dead_letters
-        while not self.should_stop:
-            batch = self.batch
-            if batch is None or batch.dropped:
-                self.forgets_interruption()
-                batch = self.batch = await self._take_next()
-                if batch is None:
-                    self.ended = True
-                    return
-            start = batch.begin()
-            current.set(batch)
-            # Faust calls what it finds here to get at the event; a weak reference in its own
-            # streams, a lookup that costs nothing unless asked here.
-            _current_event.set(cast("Any", lambda: self.current_event))
+        async for batch, start in self._begun():
             values = batch.values[start:] if start else batch.values
             troubled, processors = batch.troubled, self._processors
             for batch.index, value in enumerate(values, start):
@@ -136,6 +139,52 @@ class Stream(faust.Stream[Any]):
                     yield processed
             else:
                 batch.full = False
+
+    async def _take_lists(
+        self, most: int, within: Any, made_of: Callable[[Any], Any]
+    ) -> AsyncIterator[list[Any]]:
+        dead_letters = Options.of(self.app).dead_letters
+        self.taking = (most, int(want_seconds(within) * 1000))
+        cast("Any", self.app)._fetcher.taking = True
+        async for batch, start in self._begun():
+            decoded, values = batch.values[start:], list[Any]()
+            troubled, size = batch.troubled, 1 if batch.singly else most
+            for batch.index, value in enumerate(decoded, start):
+                if batch.full and batch.index and not values:
+                    break
+                if troubled and not batch.reach():
+                    batch.dead_letter(dead_letters)
+                    continue
+                with suppress(Skip):
+                    values.append(made_of(await self._processed(value)))
+                if len(values) == size:
+                    batch.together = size
+                    yield values
+                    values = []
+            else:
+                batch.full = False
+                if values:
+                    batch.together = len(values)
+                    yield values
+
+    async def _begun(self) -> AsyncIterator[tuple[Batch, int]]:
+        """Batches, each with the index to begin at; one is done when the next is asked for."""
+        self._finalized = True
+        await self.maybe_start()
+        while not self.should_stop:
+            batch = self.batch
+            if batch is None or batch.dropped:
+                self.forgets_interruption()
+                batch = self.batch = await self._take_next()
+                if batch is None:
+                    self.ended = True
+                    return
+            start = batch.begin()
+            current.set(batch)
+            # Faust calls what it finds here to get at the event; a weak reference in its own
+            # streams, a lookup that costs nothing unless asked here.
+            _current_event.set(cast("Any", lambda: self.current_event))
+            yield batch, start
             self.batch = None
             current.set(None)
             _current_event.set(None)

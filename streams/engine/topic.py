@@ -54,6 +54,11 @@ class Topic(faust.Topic):
         """The stream that takes the records of a partition number."""
         return self.streams[0] if self.agent is None else await self.agent.stream_of(number)
 
+    @property
+    def taking(self) -> tuple[int, int]:
+        """The largest list that one of its streams takes, and how many ms it waits for it."""
+        return max((stream.taking for stream in self.streams), default=(1, 0))
+
     def _throw(self, exc: BaseException) -> None:
         # it is a StopAsyncIteration: how Faust has its actors end
         for stream in self.streams:

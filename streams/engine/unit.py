@@ -150,8 +150,10 @@ class Batch:
         "open",
         "outputs",
         "poison",
+        "singly",
         "size",
         "step",
+        "together",
     )
 
     def __init__(
@@ -161,6 +163,8 @@ class Batch:
         self.done: asyncio.Future[None] | None = None
         """Done when the agent has taken every record; None for whom no agent takes them."""
         self.cuttable, self.full = cuttable, False
+        self.together, self.singly = 1, False
+        """How many records the agent has at hand, and whether it gets them one by one."""
         self.size = 0
         self._decode = decode
         self._values: list[Any] | None = None
@@ -211,7 +215,14 @@ class Batch:
         return self.index not in self.poison
 
     def fail(self, error: BaseException) -> None:
-        """The agent raised at the current record: undo what was not kept."""
+        """The agent raised at the current record: undo what was not kept.
+
+        Of a list that failed the records are done again one by one, to know which one it was.
+        """
+        if self.together > 1:
+            self.singly = True
+            self.undo()
+            return
         tried = self._attempts[self.index] = self._attempts.get(self.index, 0) + 1
         if tried >= ATTEMPTS:
             self.poison[self.index] = error

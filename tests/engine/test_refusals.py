@@ -111,8 +111,8 @@ async def test_an_agent_that_never_iterates_ends_the_worker(drive: Any) -> None:
 @pytest.mark.parametrize(
     ("feature", "instead"),
     [
-        (lambda s: s.take(10, within=1), "collect in a table"),
-        (lambda s: s.take_events(10, within=1), "collect in a table"),
+        (lambda s: s.noack_take(10, within=1), "take\\(\\) has its lists committed"),
+        (lambda s: s.take_with_timestamp(10, 1, "at"), "take_events\\(\\) has the timestamps"),
         (lambda s: s.group_by(lambda v: v), "send to a topic that another agent reads"),
         (lambda s: s.through("other"), "send to a topic that another agent reads"),
         (lambda s: s.echo("other"), "send to the other topic in the agent"),
