@@ -12,7 +12,9 @@ EngineError
 └── Killed             a fault that a test has asked of the log in memory
 """
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from typing import Any, NoReturn
 
 from faust.types.tuples import TP
 
@@ -43,6 +45,15 @@ class NotInUnit(EngineError):
 
 class Unsupported(EngineError):
     """A feature of Faust that this engine refuses rather than get wrong."""
+
+
+def refused(what: str, instead: str) -> Callable[..., Any]:
+    """A method in the place of one of Faust's: it says what to do instead."""
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise Unsupported(f"{what} is not supported: {instead}")
+
+    return refuse
 
 
 class UnitAborted(EngineError):

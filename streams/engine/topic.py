@@ -9,7 +9,7 @@ import faust
 from faust.types.codecs import CodecArg
 
 from .coding import Decode, Encode, key_coding, value_coding
-from .errors import Unsupported
+from .errors import Unsupported, refused
 from .log import Headers, Output
 from .murmur2 import murmur2
 from .unit import current
@@ -41,11 +41,21 @@ class Topic(faust.Topic):
         super().__init__(app, **kwargs)
         if self.pattern:
             raise Unsupported("a topic's pattern is not supported: name the topics")
+        if not self.acks and not self.internal:  # Faust makes its changelogs so
+            raise Unsupported(
+                f"acks=False of {self} is not supported: "
+                "a unit of work commits every record that it has taken"
+            )
+        if type(self.schema) is not faust.Schema:
+            raise Unsupported(
+                f"a Schema class of your own, for {self}, is not supported: "
+                "give a faust.Codec as key_serializer= or value_serializer="
+            )
         self.number = next(_numbers)
         """Grows in the order in which topics are declared and agents are started."""
         self.agent: Agent | None = None
         self.streams: list[Stream] = []
-        self._partitions: int | None = None
+        self._count: int | None = None
         self._round = count()
         if not app.started:
             app.topics.declared.append(self)
@@ -75,6 +85,11 @@ class Topic(faust.Topic):
         if self._join(key, value, **kwargs):
             return JOINED
         return super().send_soon(key=key, value=value, **kwargs)
+
+    # its queue holds batches, which only a stream knows how to finish
+    __anext__ = get = put = refused(
+        "a topic without a stream", "iterate over the stream of an @app.agent"
+    )
 
     def _join(
         self,
@@ -123,14 +138,14 @@ class Topic(faust.Topic):
 
     def _place(self, key: bytes | None) -> int:
         """Where Kafka's partitioner puts a key; records without one go round."""
-        count = self._partitions or 1
+        count = self._count or 1
         return next(self._round) % count if key is None else murmur2(key) % count
 
     def _check_place(self, partition: int | None) -> None:
         # what is sent to nowhere would be found at the commit only, and abort it again and again
-        count = self._partitions
+        count = self._count
         if count is None:
-            count = self._partitions = self.app._fetcher.partitions_of(self._own_name)
+            count = self._count = self.app._fetcher.partitions_of(self._own_name)
         if partition is not None and not 0 <= partition < count:
             raise ValueError(f"topic {self._own_name!r} has no partition {partition}")
 
@@ -149,7 +164,10 @@ class Topic(faust.Topic):
     def value_coding(self) -> tuple[Encode, Decode]:
         """How values are written and read."""
         schema = self.schema
-        return value_coding(self.app, schema.value_type, schema.value_serializer)
+        encode, decode = value_coding(self.app, schema.value_type, schema.value_serializer)
+        if not schema.allow_empty:
+            return encode, decode
+        return encode, lambda value: None if value is None else decode(value)
 
 
 def _refuse(options: dict[str, Any]) -> None:
