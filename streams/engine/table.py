@@ -17,6 +17,14 @@ CommitCallback = Callable[[int, Any, Any], None]
 
 Punctuation = Callable[[int], Awaitable[None] | None]
 """Called with the number of a partition."""
+REFUSED = {
+    "on_changelog_event": "use on_commit for what is written, on_recover for what was restored",
+    "on_window_close": "windowed tables are not supported: put the window's start in the key",
+    "options": "the engine sets RocksDB up",
+    "schema": "give key_type=, value_type= and value_serializer=",
+    "use_partitioner": "a row is of the partition of the record at hand: send to that first",
+}
+"""Options of Faust's tables that would change nothing here, and what to do instead."""
 
 
 class Table(faust.Table[Any, Any]):
@@ -41,6 +49,10 @@ class Table(faust.Table[Any, Any]):
         and is its changelog; the table is read to the end before the partition starts and then
         follows it; nobody else writes it.
         """
+        for option, instead in REFUSED.items():
+            if kwargs.get(option):
+                name = kwargs.get("name")
+                raise Unsupported(f"table {name}: {option}= is not supported: {instead}")
         if source is not None:
             kwargs["changelog_topic"] = source
         super().__init__(app, key_type=key_type, **kwargs)
@@ -51,7 +63,10 @@ class Table(faust.Table[Any, Any]):
             self.value_serializer = value_serializer
         self.source = source
         self.shards: dict[int, Shard] = {}
-        self.encode_key, self.decode_key = key_coding(app, key_type, self.key_serializer)
+        self.encode_key, decode_key = key_coding(app, key_type, self.key_serializer)
+        # in JSON a tuple is a list, which is no key
+        text = key_type in (str, bytes)
+        self.decode_key = decode_key if text else lambda key: self._to_key(decode_key(key))
         self.encode_value, self.decode_value = value_coding(
             app, self.value_type, self.value_serializer
         )
@@ -157,6 +172,19 @@ class Table(faust.Table[Any, Any]):
     def raw_update(self, *_: Any, **__: Any) -> None:
         """Refused: what no changelog holds would be gone after a restart."""
         raise Unsupported("raw_update() is not supported: use update(), in an agent")
+
+    def reset_state(self) -> None:
+        """Refused: other workers' state lies beside this one's."""
+        raise Unsupported("reset_state() is not supported: run `faust reset`")
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The changelog offset that the rows of a partition held here have come to."""
+        shard = self.shards.get(tp.partition)
+        return None if shard is None else shard.position
+
+    async def need_active_standby_for(self, tp: TP) -> bool:
+        """Never: what is held here is whole."""
+        return False
 
     @property
     def held_partitions(self) -> list[int]:
