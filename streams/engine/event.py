@@ -1,10 +1,12 @@
 """The record at hand, as Faust shows it: key, value, headers, and where it was written."""
 
-from typing import Any
+from typing import Any, Self
 
+import faust
+from faust.events import USE_EXISTING_HEADERS, USE_EXISTING_KEY, USE_EXISTING_VALUE
 from faust.types.tuples import TP
 
-from .log import Message
+from .log import Headers, Message
 from .unit import Batch
 
 
@@ -42,6 +44,16 @@ class Record:
         return self._message.timestamp()[1]
 
     @property
+    def timestamp_type(self) -> int:
+        """Kafka's kind of timestamp: 1 as the producer said, 2 as the broker appended it."""
+        return self._message.timestamp()[0]
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, in their order."""
+        return self._message.headers() or []
+
+    @property
     def key(self) -> bytes | None:
         """The key as it was read."""
         return self._message.key()
@@ -62,10 +74,18 @@ class Event:
 
     __slots__ = ("_channel", "_message", "value")
 
+    acked = True
+    """As far as Faust can tell: the unit of work commits every record it has taken."""
+
     def __init__(self, batch: Batch, channel: Any) -> None:
         index = batch.index
         self._message, self._channel = batch.messages[index], channel
         self.value: Any = batch.values[index]
+
+    @property
+    def app(self) -> Any:
+        """The application."""
+        return self._channel.app
 
     @property
     def key(self) -> Any:
@@ -83,6 +103,54 @@ class Event:
         """Where and when the record was written."""
         return Record(self._message)
 
+    async def send(
+        self,
+        channel: Any,
+        key: Any = USE_EXISTING_KEY,
+        value: Any = USE_EXISTING_VALUE,
+        *,
+        headers: Any = USE_EXISTING_HEADERS,
+        **options: Any,
+    ) -> Any:
+        """Send it on, encoded as the other topic says; whatever is given replaces its own."""
+        return await self.app.send(
+            channel,
+            key=self.key if key is USE_EXISTING_KEY else key,
+            value=self.value if value is USE_EXISTING_VALUE else value,
+            headers=self.message.headers if headers is USE_EXISTING_HEADERS else headers,
+            **options,
+        )
+
+    async def forward(
+        self,
+        channel: Any,
+        key: Any = USE_EXISTING_KEY,
+        value: Any = USE_EXISTING_VALUE,
+        *,
+        headers: Any = USE_EXISTING_HEADERS,
+        **options: Any,
+    ) -> Any:
+        """Send it on, its own bytes as they are; whatever is given replaces them."""
+        if key is USE_EXISTING_KEY:
+            key = self._message.key()
+            options["key_serializer"] = "raw"
+        if value is USE_EXISTING_VALUE:
+            value = self._message.value()
+            options["value_serializer"] = "raw"
+        return await self.send(channel, key, value, headers=headers, **options)
+
     def ack(self) -> bool:
         """Nothing to do: the unit of work commits every record it has taken."""
         return True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to do, as for `ack`."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: k={self.key!r} v={self.value!r}>"
+
+
+faust.Event.register(Event)
