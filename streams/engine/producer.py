@@ -85,7 +85,7 @@ class Producer(Service):
         """Kafka has had them since 0.11."""
         return True
 
-    async def create_topic(
+    async def create_topic(  # noqa: PLR0913  # as Faust calls it
         self,
         topic: str,
         partitions: int,
@@ -94,10 +94,13 @@ class Producer(Service):
         config: Any = None,
         compacting: bool | None = None,
         deleting: bool | None = None,
+        retention: float | None = None,
         **_: Any,
     ) -> None:
         """Create a topic that an application declares; one that exists is left as it is."""
         settings = dict(config or {})
+        if retention is not None:
+            settings["retention.ms"] = str(int(retention * 1000))
         policies = [name for name, on in (("compact", compacting), ("delete", deleting)) if on]
         if policies:
             settings["cleanup.policy"] = ",".join(policies)
