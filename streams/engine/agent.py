@@ -130,6 +130,8 @@ class Agent(faust.Agent):
 
     def _blame(self, batch: Batch, error: BaseException) -> None:
         batch.fail(error)
+        given_up = batch.index in batch.poison
+        self.app._fetcher.metrics.failed(self.name, dead_letter=given_up)
         message = batch.messages[batch.index]
         self.log.warning(
             "agent %s failed on %s[%d] offset %d: %s; %s",
@@ -138,7 +140,7 @@ class Agent(faust.Agent):
             message.partition(),
             message.offset(),
             told(error),
-            "sent to the dead letters" if batch.index in batch.poison else "trying it again",
+            "sent to the dead letters" if given_up else "trying it again",
         )
 
     async def _pause(self, error: BaseException, pause: float) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ from .errors import EngineError, Overtaken, UnitAborted
 from .held import Held
 from .instance import Instance
 from .lanes import QUEUE_BYTES
-from .log import Log
+from .log import Log, Message
+from .metrics import Levels, Metrics
 from .options import Options
 from .table import Table
 from .tables import TableManager
@@ -65,6 +67,8 @@ class Engine(Service):
         self.unit = Unit()
         self.options = Options.of(app)
         self.dead_letters = self.options.dead_letters
+        self.metrics = Metrics.of(app)
+        self.metrics.levels = self._levels
         self.held = Held(self)
         self.cut_through = CutThrough(self)
         self.taking = False
@@ -188,9 +192,11 @@ class Engine(Service):
             wait_s = min([wait_s, *(ms / 1000 for ms in waits if ms is not None)])
         fetched = await self.blocking(log.poll, wait_s)
         if self._spoiled:
+            self.metrics.aborted("rebalance")
             await self._start_over(log)
             return
         for tp, messages in fetched.items():
+            self.metrics.polled(tp.topic, len(messages), _size(messages))
             lane = lanes.get(tp.partition)
             if lane is not None and lane.ready:
                 lane.add(tp, messages)
@@ -218,12 +224,14 @@ class Engine(Service):
         unit, self.unit = self.unit, Unit()
         work = unit.close()
         self.cut_through.close(work)
+        began = time.monotonic()
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self.blocking(self._commit_and_store, log, unit, work)
         except UnitAborted as exc:
             if isinstance(exc, Overtaken):
                 self.cut_through.overtaken(exc.partitions)
+            self.metrics.aborted("overtaken" if isinstance(exc, Overtaken) else "aborted")
             logger.warning("%s: again from the committed offsets", exc)
             await self._start_over(log)
         except TimeoutError:
@@ -233,6 +241,8 @@ class Engine(Service):
             # the next worker of this name aborts the transaction, and RocksDB is not written yet.
             os._exit(1)
         else:
+            took_s = time.monotonic() - began
+            self.metrics.committed(unit.records, unit.outputs, unit.offsets, took_s)
             self.held.positions.update(unit.offsets)
             self._tell(unit)
 
@@ -318,6 +328,7 @@ class Engine(Service):
         asyncio.run_coroutine_threadsafe(self._renounce(set(partitions)), self.loop).result()
 
     async def _assign(self, partitions: set[TP]) -> None:
+        self.metrics.rebalanced()
         self.held.come(partitions)
 
     async def announce(self) -> None:
@@ -329,10 +340,23 @@ class Engine(Service):
         self.tables.ready.completed.set()
 
     async def _renounce(self, partitions: set[TP]) -> None:
+        self.metrics.rebalanced()
         # what a lane has added to the open unit cannot be taken out of it
         self._spoiled = bool(self.unit)
         self.held.go(partitions)
         await self.app.on_partitions_revoked.send(partitions)
+
+    def _levels(self) -> Levels:
+        lanes = self.held.lanes.values()
+        return Levels(
+            partitions=len(self.held.partitions),
+            lanes=len(lanes),
+            lanes_awaiting=sum(lane.awaiting for lane in lanes),
+            queued_records=sum(lane.records for lane in lanes),
+            queued_bytes=sum(lane.bytes for lane in lanes),
+            restoring=sum(not lane.ready for lane in lanes) * len(self.tables),
+            reads=self.tables.reads(),
+        )
 
     # -- the end
 
@@ -360,6 +384,10 @@ class Engine(Service):
         self._instance.close()
         self._instance = None
         self.log_thread.shutdown()
+
+
+def _size(messages: list[Message]) -> int:
+    return sum(len(message.value() or b"") for message in messages)
 
 
 def _told(partitions: AbstractSet[TP]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from faust.types.tuples import TP
 
 from .log import Message
+from .metrics import Metrics
 from .table import Punctuation, Table
 from .unit import Batch, Step, Unit, current, told
 
@@ -38,6 +39,7 @@ class Work(Protocol):
 
     unit: Unit
     dead_letters: str
+    metrics: Metrics
     taking: bool
     """Whether any stream takes lists of records."""
 
@@ -205,6 +207,7 @@ class Lane:
                 await batch.done
                 self.awaiting = False
             self._batch = None
+            self._engine.metrics.took(self._stream, step.tp, step.messages)
 
     def _follow(self, table: Table, step: Step) -> None:
         shard = table.shards[self.number]
@@ -238,6 +241,7 @@ class Lane:
         else:
             batch.complete()
             self._engine.join(step)
+            self._engine.metrics.punctuated(getattr(punctuation, "__name__", "punctuation"))
         finally:
             self.awaiting = False
             current.reset(token)

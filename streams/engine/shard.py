@@ -45,16 +45,21 @@ class Shard:
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}
         self._young_bytes = 0
+        self.cached = self.stored = 0
+        """How many rows were found in the cache, and looked for beyond it."""
 
     def get(self, key: Any, changes: Changes | None) -> Any:
         """The row of a key, or MISSING. `changes` are the batch's own writes, if there are any."""
         value = self._young.get(key, MISSING)
         if value is not MISSING:
+            self.cached += 1
             return value
         value = self._old.get(key, MISSING)
         if value is not MISSING:
+            self.cached += 1
             self._remember(key, value, 64)
             return value
+        self.stored += 1
         return self._load(key, changes)
 
     def put(self, changes: Changes, key: Any, value: Any, encoded: bytes) -> int:

@@ -13,7 +13,6 @@ from mode.utils.times import want_seconds
 
 from .errors import Unsupported
 from .event import Event
-from .options import Options
 from .topic import Topic
 from .unit import Batch, current
 
@@ -120,7 +119,6 @@ class Stream(faust.Stream[Any]):
         """Faust's own bookkeeping; the batch knows better."""
 
     async def _take_batches(self) -> AsyncIterator[Any]:
-        dead_letters = Options.of(self.app).dead_letters
         async for batch, start in self._begun():
             values = batch.values[start:] if start else batch.values
             troubled, processors = batch.troubled, self._processors
@@ -128,7 +126,7 @@ class Stream(faust.Stream[Any]):
                 if batch.full and batch.index:
                     break
                 if troubled and not batch.reach():
-                    batch.dead_letter(dead_letters)
+                    self._dead_letter(batch)
                 elif not processors:
                     yield value
                 else:
@@ -143,7 +141,6 @@ class Stream(faust.Stream[Any]):
     async def _take_lists(
         self, most: int, within: Any, made_of: Callable[[Any], Any]
     ) -> AsyncIterator[list[Any]]:
-        dead_letters = Options.of(self.app).dead_letters
         self.taking = (most, int(want_seconds(within) * 1000))
         cast("Any", self.app)._fetcher.taking = True
         async for batch, start in self._begun():
@@ -153,7 +150,7 @@ class Stream(faust.Stream[Any]):
                 if batch.full and batch.index and not values:
                     break
                 if troubled and not batch.reach():
-                    batch.dead_letter(dead_letters)
+                    self._dead_letter(batch)
                     continue
                 with suppress(Skip):
                     values.append(made_of(await self._processed(value)))
@@ -166,6 +163,13 @@ class Stream(faust.Stream[Any]):
                 if values:
                     batch.together = len(values)
                     yield values
+
+    def _dead_letter(self, batch: Batch) -> None:
+        engine = cast("Any", self.app)._fetcher
+        batch.dead_letter(engine.dead_letters)
+        if not batch.tried:
+            agent = cast("Topic", self.channel).agent
+            engine.metrics.undecodable("" if agent is None else agent.name)
 
     async def _begun(self) -> AsyncIterator[tuple[Batch, int]]:
         """Batches, each with the index to begin at; one is done when the next is asked for."""

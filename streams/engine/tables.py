@@ -14,6 +14,7 @@ from mode.utils.locks import Event
 
 from .errors import PositionLost, StateMismatch
 from .log import Log, Pairs
+from .metrics import Metrics, Reads
 from .options import Options
 from .shard import Shard
 from .store import Store
@@ -57,6 +58,16 @@ class TableManager(faust.tables.TableManager):
         for table in self.all():
             yield from table.punctuations
 
+    def reads(self) -> dict[str, Reads]:
+        """How often the rows of each table were read, from the cache and from RocksDB."""
+        return {
+            table.name: Reads(
+                sum(shard.cached for shard in list(table.shards.values())),
+                sum(shard.stored for shard in list(table.shards.values())),
+            )
+            for table in self.all()
+        }
+
     def open(
         self, numbers: Iterable[int], log: Log, folder: Path, stopped: Callable[[], bool]
     ) -> "Opened":
@@ -67,7 +78,7 @@ class TableManager(faust.tables.TableManager):
                 identity = f"{self.app.conf.id}/{log.identity(table.changelog_name)}"
                 for number in numbers:
                     opened.add(table, number, folder / f"{table.name}-{number}", identity)
-            opened.restore(log, stopped)
+            opened.restore(log, stopped, Metrics.of(self.app))
         except BaseException:
             opened.close(set(numbers))
             raise
@@ -150,6 +161,7 @@ class Opened:
     def __init__(self) -> None:
         self._shards: dict[TP, tuple[Table, Shard]] = {}
         self._wipes: dict[TP, Callable[[], Shard]] = {}
+        self._metrics: Metrics
         self._count = 0
         self._told_at = 0.0
 
@@ -167,10 +179,11 @@ class Opened:
         self._shards[tp] = (table, shard())
         self._wipes[tp] = anew
 
-    def restore(self, log: Log, stopped: Callable[[], bool]) -> None:
+    def restore(self, log: Log, stopped: Callable[[], bool], metrics: Metrics) -> None:
         """Read every changelog to its end; from its start where it does not go on."""
         if not self._shards:
             return
+        self._metrics = metrics
         started = self._told_at = time.monotonic()
         while True:
             positions = {tp: shard.position for tp, (_, shard) in self._shards.items()}
@@ -184,11 +197,13 @@ class Opened:
                     self._shards[tp] = (table, self._wipes[tp]())
             else:
                 break
+        took_s = time.monotonic() - started
+        metrics.restore_ended(took_s)
         logger.info(
             "restored %d records of %d table partitions in %.2f s",
             self._count,
             len(self._shards),
-            time.monotonic() - started,
+            took_s,
         )
 
     def starts(self) -> dict[TP, int]:
@@ -209,7 +224,9 @@ class Opened:
 
     def _restored(self, tp: TP, pairs: Pairs, position: int) -> None:
         self._count += len(pairs)
-        _restored(*self._shards[tp], pairs, position)
+        table, shard = self._shards[tp]
+        _restored(table, shard, pairs, position)
+        self._metrics.restored(table.name, len(pairs))
         if time.monotonic() - self._told_at > PROGRESS_S:
             self._told_at = time.monotonic()
             logger.info("restoring: %d records so far", self._count)

@@ -207,6 +207,11 @@ class Batch:
         """Whether a record of it failed, or could not be decoded: then `reach` each one."""
         return bool(self._attempts or self.poison)
 
+    @property
+    def tried(self) -> bool:
+        """Whether the agent was given the current record."""
+        return self.index in self._attempts
+
     def reach(self) -> bool:
         """Come to the record at `index`; answers whether it is to be worked on."""
         if self.index in self._attempts and self.index > self._start:
