@@ -8,7 +8,7 @@ import platform
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
@@ -104,7 +104,7 @@ class Metrics(Collector):
         self.levels: Callable[[], Levels] = Levels
         self.build = {
             "app": str(app.conf.id),
-            "engine": version("hiresort"),
+            "engine": _version_of_engine(),
             "faust": version("faust-streaming"),
             "confluent_kafka": str(confluent_kafka.__version__),
             "librdkafka": str(confluent_kafka.libversion()[0]),
@@ -241,6 +241,13 @@ class Metrics(Collector):
         yield "dead_letters", "Records that were given up.", "agent", self._dead_letters
         yield "punctuations", "Punctuations run.", "name", self._punctuations
         yield "restored_records", "Changelog records read to restore.", "table", self._restored
+
+
+def _version_of_engine() -> str:
+    try:
+        return version("hiresort")
+    except PackageNotFoundError:  # run from its source, without being installed
+        return "unknown"
 
 
 def _gauges(now: Levels) -> Iterator[Metric]:
