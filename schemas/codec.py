@@ -3,8 +3,9 @@
 Errors stand in schemas/errors.py and are raised here by name: all are a CodecError.
 """
 
+import os
 import struct
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from functools import cache
 from io import BytesIO
@@ -15,8 +16,10 @@ import msgspec
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType
 
+from schemas import compiled
 from schemas import records as record_types
-from schemas.compiled import FRAME, compile_reader, compile_writer
+from schemas.coder import Coder, Implementation
+from schemas.compiled import FRAME
 from schemas.errors import (
     BadFraming,
     BadSchema,
@@ -28,7 +31,7 @@ from schemas.errors import (
 )
 from schemas.ids import SchemaIds
 from schemas.records import Record
-from schemas.shape import Shape, records_in, shape_of, without_instants
+from schemas.shape import Json, Shape, records_in, shape_of, without_instants
 
 __all__ = [
     "BadFraming",
@@ -39,13 +42,27 @@ __all__ = [
     "Unencodable",
     "UnexpectedRecord",
     "UnknownSchema",
+    "implementation",
     "schema_id",
 ]
 
 MAGIC = 0
 
-Write = Callable[[Record], bytes]
-Read = Callable[[bytes], Record]
+IMPLEMENTATIONS: list[Implementation] = [compiled]
+"""Those that this installation has, the fastest first."""
+
+with suppress(ImportError):  # where it was installed there was no compiler
+    from schemas import native
+
+    IMPLEMENTATIONS.insert(0, native)
+
+
+def implementation() -> str:
+    """What does the work of a Codec that is made now, in words for a log.
+
+    The fastest that was built, or the one in Python when HIRESORT_CODEC is "python".
+    """
+    return _chosen().NAME
 
 
 class Codec:
@@ -57,10 +74,14 @@ class Codec:
         self._expected = tuple(record.__name__ for record in records)
         self._writers: dict[type, _Writer] = {}
         self._readers: dict[bytes, _Reader] = {}
+        chosen = _chosen()
         for record in records:
-            writer, readers = _coding(self._ids, record)
+            writer, readers = _coding(chosen, self._ids, record)
             self._writers[record] = writer
             self._readers.update({reader.head: reader for reader in readers})
+        writers = {record: writer.coder for record, writer in self._writers.items()}
+        self._write = chosen.by_type(writers)
+        self._read = chosen.by_head({head: r.coder for head, r in self._readers.items()})
 
     def encode(self, record: Record) -> bytes:
         """Write the record with the newest schema of its type.
@@ -68,12 +89,12 @@ class Codec:
         Raises UnexpectedRecord for a type that is not among this codec's, Unencodable for a value
         that the schema cannot hold.
         """
-        writer = self._writers.get(type(record))
-        if writer is None:
-            raise self._unexpected(type(record).__name__, "")
         try:
-            return writer.write(record)
+            return self._write(record)  # type: ignore[no-any-return]
         except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as error:
+            writer = self._writers.get(type(record))
+            if writer is None:
+                raise self._unexpected(type(record).__name__, "") from None
             raise writer.refusal(error) from None
 
     def decode(self, payload: bytes) -> Record:
@@ -81,18 +102,19 @@ class Codec:
 
         Raises BadFraming, UnknownSchema, UnexpectedRecord or Undecodable, never anything else.
         """
+        try:
+            return self._read(payload)  # type: ignore[no-any-return]
+        except (TypeError, LookupError, ValueError, ArithmeticError) as error:
+            raise self._undecoded(payload, error) from None
+
+    def _undecoded(self, payload: bytes, error: Exception) -> CodecError:
         if type(payload) is not bytes:
-            raise BadFraming(
+            return BadFraming(
                 f"the value is a {type(payload).__name__}, not bytes: a null value deletes its key"
                 " and has no record to decode"
             )
         reader = self._readers.get(payload[:FRAME])
-        if reader is None:
-            raise self._unframed(payload)
-        try:
-            return reader.read(payload)
-        except (LookupError, ValueError, ArithmeticError) as error:
-            raise reader.refusal(error) from None
+        return self._unframed(payload) if reader is None else reader.refusal(error)
 
     def _unframed(self, payload: bytes) -> CodecError:
         """Why no reader is found for the first bytes of the payload."""
@@ -136,14 +158,13 @@ def schema_id(record: type[Record]) -> int:
 class _Writer:
     """Writes the records of one type."""
 
-    def __init__(self, shape: Shape, number: int, types: dict[str, type]) -> None:
-        self._name, self._number = shape.name, number
-        self._compiled = compile_writer(shape, _head(number), types)
-        self.write: Write = self._compiled.run
+    def __init__(self, name: str, number: int, coder: Coder) -> None:
+        self.coder = coder
+        self._name, self._number = name, number
 
     def refusal(self, error: Exception) -> Unencodable:
-        """What to say of an error of `write`."""
-        field, wanted = self._compiled.field(error)
+        """What to say of an error of `coder`."""
+        field, wanted = self.coder.field(error)
         message = (
             f"{self._name} (schema id {self._number}) cannot be written: {field} has to be {wanted}"
         )
@@ -153,15 +174,13 @@ class _Writer:
 class _Reader:
     """Reads the records of one type that were written with one schema."""
 
-    def __init__(self, shape: Shape, number: int, types: dict[str, type]) -> None:
-        self.head = _head(number)
-        self._name, self._number = shape.name, number
-        self._compiled = compile_reader(shape, types)
-        self.read: Read = self._compiled.run
+    def __init__(self, name: str, number: int, coder: Coder) -> None:
+        self.head, self.coder = _head(number), coder
+        self._name, self._number = name, number
 
     def refusal(self, error: Exception) -> Undecodable:
-        """What to say of an error of `read`."""
-        field, wanted = self._compiled.field(error)
+        """What to say of an error of `coder`."""
+        field, wanted = self.coder.field(error)
         where = f" at {field} ({wanted})" if field else ""
         message = (
             f"{self._name} (schema id {self._number}) cannot be read{where}: {_reason(error)};"
@@ -170,24 +189,21 @@ class _Reader:
         return Undecodable(self._name, self._number, field, message)
 
 
-class _OldReader(_Reader):
-    """Reads what an older schema wrote and resolves it to the newest, by Avro's rules.
+class _Resolving:
+    """A coder that reads what an older schema wrote and resolves it to the newest, by Avro's rules.
 
     fastavro knows the rules and trusts the bytes: so they are read strictly before.
     """
 
-    def __init__(
-        self, old: dict[str, Any], number: int, new: dict[str, Any], record: type[Record]
-    ) -> None:
-        shape = shape_of(old)
-        super().__init__(shape, number, dict.fromkeys(records_in(shape), dict))
+    def __init__(self, strict: Coder, old: Json, new: Json, record: type[Record]) -> None:
+        self.field = strict.field
+        self._strict = strict
         self._old = fastavro.parse_schema(without_instants(old))
         self._new = fastavro.parse_schema(without_instants(new))
         self._record = record
-        self.read = self._resolve
 
-    def _resolve(self, payload: bytes) -> Record:
-        self._compiled.run(payload)
+    def run(self, payload: bytes) -> Record:
+        self._strict.run(payload)
         stream = BytesIO(payload)
         stream.seek(FRAME)
         try:
@@ -212,26 +228,34 @@ def _head(number: int) -> bytes:
     return struct.pack(">BI", MAGIC, number)
 
 
+def _chosen() -> Implementation:
+    return compiled if os.environ.get("HIRESORT_CODEC") == "python" else IMPLEMENTATIONS[0]
+
+
 @cache
 def _package_ids() -> SchemaIds:
     return SchemaIds.load()
 
 
 @cache
-def _coding(ids: SchemaIds, record: type[Record]) -> tuple[_Writer, list[_Reader]]:
+def _coding(
+    made_by: Implementation, ids: SchemaIds, record: type[Record]
+) -> tuple[_Writer, list[_Reader]]:
     """What writes the records of a type, and what reads each of its schemas."""
-    newest = ids.newest(record.__name__)
-    numbers = ids.of(record.__name__)
-    for number in numbers:
+    name = record.__name__
+    newest = ids.newest(name)
+    for number in ids.of(name):
         _hold_valid(ids[number], number)
     shape = shape_of(ids[newest])
-    types = {name: _type_of(inner, record) for name, inner in records_in(shape).items()}
-    readers = [
-        _OldReader(ids[number], number, ids[newest], record)
-        for number in numbers
-        if number != newest
-    ]
-    return _Writer(shape, newest, types), [_Reader(shape, newest, types), *readers]
+    types = {inner: _type_of(of, record) for inner, of in records_in(shape).items()}
+    readers = [_Reader(name, newest, made_by.compile_reader(shape, types))]
+    for number in ids.of(name):
+        if number != newest:
+            old = shape_of(ids[number])
+            strict = made_by.compile_reader(old, dict.fromkeys(records_in(old), dict))
+            coder = _Resolving(strict, ids[number], ids[newest], record)
+            readers.append(_Reader(name, number, coder))
+    return _Writer(name, newest, made_by.compile_writer(shape, _head(newest), types)), readers
 
 
 def _hold_valid(schema: dict[str, Any], number: int) -> None:
