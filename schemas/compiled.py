@@ -162,10 +162,13 @@ def _write_value(source: _Source, shape: Shape, v: str) -> tuple[list[str], list
             checks, parts = _write_value(source, shape.fields[0].shape, "x")
             lines = [
                 f"if type({v}) is not list: raise TypeError",
-                f"y = [LONG[len({v})]] if {v} else []",
+                f"n = len({v})",
+                "y = [LONG[n]] if n else []",
                 f"for x in {v}:",
+                " n -= 1",
                 *(f" {line}" for line in checks),
                 f" y += ({', '.join(parts)},)",
+                "if n: raise ValueError('a list that changes while it is written')",
                 f"{v} = join(y)",
             ]
             return lines, [v, "b'\\0'"]

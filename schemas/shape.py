@@ -55,7 +55,10 @@ class Field:
 
 def shape_of(schema: dict[str, Any]) -> Shape:
     """Read the schema of a record; raises BadSchema for what the codec does not do."""
-    return _shape(schema, {})
+    try:
+        return _shape(schema, {})
+    except RecursionError:
+        raise BadSchema("the codec cannot do types inside each other hundreds deep") from None
 
 
 def records_in(shape: Shape) -> dict[str, Shape]:

@@ -1,5 +1,6 @@
 """What both applications are made of: the Faust app, topics and tables from the catalogue."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import click
 import faust
 from faust.serializers.codecs import Codec as FaustCodec
 
-from schemas.codec import Codec
+from schemas.codec import Codec, implementation
 from schemas.records import Record
 from topics.catalog import DEAD_LETTERS, PARTITIONS, Topic
+
+logger = logging.getLogger(__name__)
 
 
 class Avro(FaustCodec):
@@ -48,7 +51,13 @@ def create_app(name: str) -> faust.App:
     )
     # Faust's own web server would listen on every interface; queries are the API's business.
     app.boot_strategy.enable_web = False
+    app.task(_tell_codec)
     return app
+
+
+async def _tell_codec() -> None:
+    """A task, since a worker has no log before it starts."""
+    logger.info("the codec is %s", implementation())
 
 
 def _broker(server: str) -> str:

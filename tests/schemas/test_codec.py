@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+import schemas.codec
 from schemas.codec import (
     BadFraming,
     Codec,
@@ -18,6 +19,7 @@ from schemas.codec import (
     UnknownSchema,
     schema_id,
 )
+from schemas.coder import Implementation
 from schemas.records import (
     Availability,
     Cancel,
@@ -30,6 +32,7 @@ from schemas.records import (
     Reservation,
     Ticket,
 )
+from tests.schemas.strategies import zigzag
 
 TICKET = Ticket(
     ticket="seogwipo-7",
@@ -67,14 +70,25 @@ PAGE = MyPage(
     history=[Change(version=1, type="Held", at=1)],
 )
 
-NIGHTS = Codec(Availability)
+pytestmark = pytest.mark.usefixtures("implementation")
+
 ROW = bytes([0, 0, 0, 0, 18])
 """The frame of an Availability, of two ints: held and confirmed."""
 
 
-def test_a_record_is_framed_by_a_zero_byte_and_its_schema_id() -> None:
+@pytest.fixture
+def nights() -> Codec:
+    """A codec of the smallest record."""
+    return Codec(Availability)
+
+
+def test_what_does_the_work_is_told(implementation: Implementation) -> None:
+    assert schemas.codec.implementation() == implementation.NAME
+
+
+def test_a_record_is_framed_by_a_zero_byte_and_its_schema_id(nights: Codec) -> None:
     assert schema_id(Availability) == 18
-    assert NIGHTS.encode(Availability(held=1, confirmed=-64)) == ROW + b"\x02\x7f"
+    assert nights.encode(Availability(held=1, confirmed=-64)) == ROW + b"\x02\x7f"
 
 
 def test_what_was_encoded_is_decoded() -> None:
@@ -124,26 +138,26 @@ def test_a_list_may_come_in_blocks_and_with_their_sizes() -> None:
     ],
 )
 def test_a_payload_that_is_no_record_is_one_clear_error(
-    payload: bytes, error: type[CodecError], words: str
+    nights: Codec, payload: bytes, error: type[CodecError], words: str
 ) -> None:
     with pytest.raises(error, match=words) as raised:
-        NIGHTS.decode(payload)
+        nights.decode(payload)
     assert "\n" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert "Availability" in str(raised.value)
 
 
 @pytest.mark.parametrize("payload", [None, "text", bytearray(ROW), memoryview(ROW), 7])
-def test_what_is_not_bytes_is_refused(payload: object) -> None:
+def test_what_is_not_bytes_is_refused(nights: Codec, payload: object) -> None:
     with pytest.raises(BadFraming, match="not bytes"):
-        NIGHTS.decode(payload)  # type: ignore[arg-type]  # what is tried is what must fail
+        nights.decode(payload)  # type: ignore[arg-type]  # what is tried is what must fail
 
 
 @pytest.mark.parametrize("index", [-1, 2, 64, -64, 63, -8192])
 def test_an_index_that_the_enum_does_not_have_is_refused(index: int) -> None:
     payload = Codec(Ticket).encode(TICKET)
     start = 5 + 1 + len(TICKET.ticket)
-    changed = payload[:start] + _zigzag(index) + payload[start + 1 :]
+    changed = payload[:start] + zigzag(index) + payload[start + 1 :]
     with pytest.raises(Undecodable, match=r"at status \(one of ISSUED, CANCELLED\)"):
         Codec(Ticket).decode(changed)
 
@@ -152,7 +166,7 @@ def test_an_index_that_the_enum_does_not_have_is_refused(index: int) -> None:
 def test_an_index_that_the_union_does_not_have_is_refused(index: int) -> None:
     payload = Codec(Ticket).encode(replace(TICKET, needs="x" * 20))
     start = payload.index(b"\x02\x28" + b"x" * 20)
-    changed = payload[:start] + _zigzag(index) + payload[start + 1 :]
+    changed = payload[:start] + zigzag(index) + payload[start + 1 :]
     with pytest.raises(Undecodable, match=r"at needs .*: neither null nor a value"):
         Codec(Ticket).decode(changed)
 
@@ -160,9 +174,9 @@ def test_an_index_that_the_union_does_not_have_is_refused(index: int) -> None:
 @pytest.mark.parametrize("days", [-719_163, 2_932_897, 2**31 - 1, -(2**31)])
 def test_a_date_outside_of_the_years_1_to_9999_is_refused(days: int) -> None:
     payload = Codec(Ticket).encode(TICKET)
-    known = _zigzag((TICKET.check_in - date(1970, 1, 1)).days)
+    known = zigzag((TICKET.check_in - date(1970, 1, 1)).days)
     with pytest.raises(Undecodable, match=r"at check_in .*years 1 to 9999"):
-        Codec(Ticket).decode(payload.replace(known, _zigzag(days)))
+        Codec(Ticket).decode(payload.replace(known, zigzag(days)))
 
 
 def test_text_that_is_not_utf_8_is_refused() -> None:
@@ -175,10 +189,10 @@ def test_text_that_is_not_utf_8_is_refused() -> None:
 def test_a_huge_size_of_a_text_or_a_list_allocates_nothing(size: int) -> None:
     deadline = ROW[:4] + bytes([21])
     with pytest.raises(Undecodable):
-        Codec(Deadline).decode(deadline + _zigzag(size) + b"x")
+        Codec(Deadline).decode(deadline + zigzag(size) + b"x")
     payment = ROW[:4] + bytes([23]) + b"\x02r\x02r\x02c"
     with pytest.raises(Undecodable):
-        Codec(Payment).decode(payment + _zigzag(size) + b"xx")
+        Codec(Payment).decode(payment + zigzag(size) + b"xx")
 
 
 @pytest.mark.parametrize(
@@ -238,18 +252,18 @@ def test_a_list_of_something_else_is_refused_by_field(history: object, field: st
     assert raised.value.field == field
 
 
-def test_a_record_of_another_topic_is_refused() -> None:
+def test_a_record_of_another_topic_is_refused(nights: Codec) -> None:
     with pytest.raises(
         UnexpectedRecord, match=r"a Ticket .*: Availability = 18 expected"
     ) as raised:
-        NIGHTS.encode(TICKET)
+        nights.encode(TICKET)
     assert (raised.value.record, raised.value.expected) == ("Ticket", ("Availability",))
 
 
 @pytest.mark.parametrize("value", [None, {"held": 1, "confirmed": 1}, b"", Record()])
-def test_what_is_no_record_is_refused(value: object) -> None:
+def test_what_is_no_record_is_refused(nights: Codec, value: object) -> None:
     with pytest.raises(UnexpectedRecord):
-        NIGHTS.encode(value)  # type: ignore[arg-type]  # what is tried is what must fail
+        nights.encode(value)  # type: ignore[arg-type]  # what is tried is what must fail
 
 
 def test_an_error_shows_no_value() -> None:
@@ -259,15 +273,6 @@ def test_an_error_shows_no_value() -> None:
     with pytest.raises(CodecError) as raised:
         Codec(Ticket).decode(Codec(Ticket).encode(replace(TICKET, phone="010-1234-5678"))[:-1])
     assert "010" not in str(raised.value)
-
-
-def _zigzag(number: int) -> bytes:
-    """Avro's own definition, written down once more."""
-    rest, encoded = number << 1 if number >= 0 else (-number << 1) - 1, []
-    while rest > 127:
-        encoded.append(rest % 128 + 128)
-        rest //= 128
-    return bytes([*encoded, rest])
 
 
 def _reservation(payments: list[str]) -> Reservation:

@@ -16,6 +16,8 @@ from schemas.records import Amend, Deadline, Record, ReservationEvent, Ticket
 from schemas.shape import Json, without_instants
 from tests.schemas.strategies import IDS
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 Schema = dict[str, Any]
 OLD, NEW = 1, 24
 
