@@ -12,14 +12,12 @@ except ImportError:
 else:
     modules = cythonize(
         [
-            Extension("schemas.native", ["schemas/native.pyx"], optional=True),
-            Extension(
-                "streams.engine.murmur2_native",
-                ["streams/engine/murmur2_native.pyx"],
-                optional=True,
-            ),
+            Extension("schemas.native", ["schemas/native.pyx"]),
+            Extension("streams.engine.murmur2_native", ["streams/engine/murmur2_native.pyx"]),
         ],
         build_dir="build/cython",
     )
+    for module in modules:
+        module.optional = True  # Cython would drop it on the way
 
 setup(ext_modules=modules)

@@ -1,7 +1,10 @@
 """What `pip install .` would bring."""
 
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
@@ -13,19 +16,45 @@ from schemas.ids import SchemaIds
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
+IN_C = ("schemas/native.", "streams/engine/murmur2_native.")
+TELL = "from schemas.codec import Codec, implementation; print(implementation())"
+
+
+def build(folder: Path, **environment: str) -> zipfile.ZipFile:
+    """What this environment makes of what is committed, without what lies about in this folder."""
     source = folder / "source"
-    # what is committed, without what lies about in this folder
     subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True)  # noqa: S607  # git is where the user has it
     subprocess.run(
         [sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "-o", str(folder)],
         cwd=source,
         check=True,
+        env=os.environ | environment,
     )
     [built] = folder.glob("*.whl")
     return zipfile.ZipFile(built)
+
+
+def said(lines: str, folder: Path) -> str:
+    """What Python prints of these lines, with the packages that are in the folder."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", lines],  # not those that are installed for development
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": sysconfig.get_path("purelib")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def libraries(wheel: zipfile.ZipFile) -> list[str]:
+    """The modules in C that it holds."""
+    return [name for name in wheel.namelist() if name.endswith(".so")]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    return build(tmp_path_factory.mktemp("wheel"))
 
 
 def test_a_wheel_holds_every_schema_and_its_id(wheel: zipfile.ZipFile) -> None:
@@ -51,7 +80,30 @@ def test_a_wheel_is_typed_and_has_the_command_and_the_engines_entry_points(
 def test_schemas_are_found_where_a_wheel_puts_them(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
     lines = "from schemas.ids import SchemaIds; print(SchemaIds.load().newest('Reserve'))"
-    done = subprocess.run(
-        [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == str(SchemaIds.load().newest("Reserve"))
+    assert said(lines, tmp_path) == str(SchemaIds.load().newest("Reserve"))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler")
+def test_where_there_is_a_compiler_the_codec_is_compiled(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    assert [name.startswith(IN_C) for name in libraries(wheel)] == [True, True]
+    wheel.extractall(tmp_path)
+    assert said(TELL, tmp_path) == "compiled (Cython)"
+
+
+def test_without_a_compiler_the_codec_is_in_python(tmp_path: Path) -> None:
+    wheel = build(tmp_path, CC="false")
+    assert libraries(wheel) == []
+    wheel.extractall(tmp_path / "installed")
+    assert said(TELL, tmp_path / "installed") == "generated Python"
+
+
+def test_without_cython_the_codec_is_in_python(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "Cython.py").write_text("raise ImportError")
+    wheel = build(tmp_path, PYTHONPATH=str(hidden))
+    assert libraries(wheel) == []
+    wheel.extractall(tmp_path / "installed")
+    assert said(TELL, tmp_path / "installed") == "generated Python"
