@@ -11,6 +11,10 @@ Decode = Callable[[Any], Any]
 
 def encode_text(key: Any) -> bytes:
     """A text key as UTF-8; bytes as they are. Raises TypeError for anything else."""
+    return key.encode() if type(key) is str else _text(key)
+
+
+def _text(key: Any) -> bytes:
     return key.encode() if isinstance(key, str) else _bytes(key)
 
 

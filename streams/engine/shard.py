@@ -7,7 +7,7 @@ from typing import Any
 from faust.types.tuples import TP
 
 from .log import Changes
-from .sizes import check_size
+from .sizes import LARGEST_OUTPUT, check_size
 from .store import Store
 
 MISSING: Any = object()
@@ -68,9 +68,14 @@ class Shard:
         Raises ValueError when it is too large.
         """
         encoded_key = self._encode_key(key)
-        size = check_size(self.changelog.topic, encoded_key, encoded)
+        size = len(encoded_key) + len(encoded)
+        if size > LARGEST_OUTPUT:
+            check_size(self.changelog.topic, encoded_key, encoded)
         changes[encoded_key] = encoded
-        self._remember(key, value, size)
+        self._young[key] = value
+        self._young_bytes += size
+        if self._young_bytes > CACHE_BYTES:
+            self._age()
         return size
 
     def delete(self, changes: Changes, key: Any) -> None:
@@ -137,7 +142,10 @@ class Shard:
         self._young[key] = value
         self._young_bytes += size
         if self._young_bytes > CACHE_BYTES:
-            self._old, self._young, self._young_bytes = self._young, {}, 0
+            self._age()
+
+    def _age(self) -> None:
+        self._old, self._young, self._young_bytes = self._young, {}, 0
 
 
 def _laid_over(

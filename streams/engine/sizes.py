@@ -10,7 +10,9 @@ def check_size(
     topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None
 ) -> int:
     """A record's size in bytes. Raises ValueError when Kafka would not take it at the commit."""
-    size = len(key or b"") + len(value or b"") + (headers_size(headers) if headers else 0)
+    size = (len(key) if key else 0) + (len(value) if value else 0)
+    if headers:
+        size += headers_size(headers)
     if size > LARGEST_OUTPUT:
         raise ValueError(f"a record of {size} bytes for {topic}: at most {LARGEST_OUTPUT}")
     return size

@@ -97,7 +97,10 @@ class Table(faust.Table[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write a row in the open unit of work. Raises NotInUnit outside of agents."""
         batch, shard = self._writable()
-        batch.grow(shard.put(batch.writes(shard), key, value, self.encode_value(value)))
+        changes = batch.changes.get(shard) if batch.open else None
+        if changes is None:
+            changes = batch.writes(shard)
+        batch.grow(shard.put(changes, key, value, self.encode_value(value)))
 
     def __delitem__(self, key: Any) -> None:
         """Delete a row in the open unit of work. Raises KeyError when there is none."""

@@ -1,6 +1,6 @@
 """A Faust topic whose sends join the unit of work that is open."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from faust.types.codecs import CodecArg
 from .coding import Decode, Encode, key_coding, value_coding
 from .errors import Unsupported, refused
 from .log import Headers, Output
-from .murmur2 import murmur2
+from .murmur2 import partition_of
 from .unit import current
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Topic(faust.Topic):
             return False
         if others:
             _refuse(others)
-        if batch.open:  # only then is the log's thread free to answer
-            self._check_place(partition)
+        if (partition is not None or self._count is None) and batch.open:
+            self._check_place(partition)  # only now is the log's thread free to answer
         encode_key, encode_value = self.key_coding[0], self.value_coding[0]
         if key_serializer is not None:
             encode_key, _ = key_coding(self.app, None, key_serializer)
@@ -115,8 +115,8 @@ class Topic(faust.Topic):
             encode_value, _ = value_coding(self.app, None, value_serializer)
         encoded_key = None if key is None else encode_key(key)
         now_ms = None
-        if self._cut_through:
-            now_ms = self.app._fetcher.log_of_worker.now_ms()
+        if self._cut_through is not None:
+            now_ms = self._cut_through()
             if partition is None:
                 partition = self._place(encoded_key)
         batch.send(
@@ -132,14 +132,18 @@ class Topic(faust.Topic):
         return True
 
     @cached_property
-    def _cut_through(self) -> bool:
+    def _cut_through(self) -> Callable[[], int] | None:
+        """Stamps records that this worker may work on at once; None for those it reads back."""
         engine = self.app._fetcher
-        return engine.cut_through.on and self._own_name in engine.subscribed_topics
+        if engine.cut_through.on and self._own_name in engine.subscribed_topics:
+            stamp: Callable[[], int] = engine.log_of_worker.now_ms
+            return stamp
+        return None
 
     def _place(self, key: bytes | None) -> int:
         """Where Kafka's partitioner puts a key; records without one go round."""
         count = self._count or 1
-        return next(self._round) % count if key is None else murmur2(key) % count
+        return next(self._round) % count if key is None else partition_of(key, count)
 
     def _check_place(self, partition: int | None) -> None:
         # what is sent to nowhere would be found at the commit only, and abort it again and again

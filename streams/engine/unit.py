@@ -149,6 +149,7 @@ class Batch:
         "messages",
         "open",
         "outputs",
+        "partition",
         "poison",
         "singly",
         "size",
@@ -160,6 +161,8 @@ class Batch:
         self, step: Step, decode: Callable[[bytes | None], Any], *, cuttable: bool = False
     ) -> None:
         self.step, self.messages = step, step.messages
+        self.partition = step.tp.partition
+        """The number of the partition, of its topic and of every table."""
         self.done: asyncio.Future[None] | None = None
         """Done when the agent has taken every record; None for whom no agent takes them."""
         self.cuttable, self.full = cuttable, False
@@ -174,11 +177,6 @@ class Batch:
         self.changes: dict[Shard, Changes] = {}
         self._start = self.index = 0
         self.open = False
-
-    @property
-    def partition(self) -> int:
-        """The number of the partition, of its topic and of every table."""
-        return self.step.tp.partition
 
     @property
     def dropped(self) -> bool:
@@ -249,7 +247,10 @@ class Batch:
         """
         if not self.open:
             raise NotInUnit("this record's unit of work is over: send within the agent's own turn")
-        self.grow(check_size(output.topic, output.key, output.value, output.headers))
+        topic, _, key, value, headers, _ = output
+        self.size += check_size(topic, key, value, headers)
+        if self.size > BATCH_BYTES:
+            self.full = self.cuttable
         self.outputs.append(output)
 
     def writes(self, shard: "Shard") -> Changes:
@@ -262,7 +263,7 @@ class Batch:
         return changes
 
     def grow(self, size: int) -> None:
-        """Count bytes of outputs or rows."""
+        """Count bytes of rows."""
         self.size += size
         if self.size > BATCH_BYTES:
             self.full = self.cuttable
