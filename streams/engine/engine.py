@@ -171,11 +171,7 @@ class Engine(Service):
         while not self.should_stop:
             await self._poll(log)
             self.held.punctuate(log.now_ms())
-            await self._work()
-            if self.unit:
-                self._committing = True
-                await self._commit(log)
-                self._committing = False
+            await self._commit_and_work(log)
         await self._finish(log)
 
     async def _poll(self, log: Log) -> None:
@@ -209,6 +205,15 @@ class Engine(Service):
                 log.pause, {tp for tp in self.held.partitions if tp.partition in held_up}
             )
 
+    async def _commit_and_work(self, log: Log) -> None:
+        """Commit what was done before the poll while what it gave is worked on."""
+        commit = asyncio.create_task(self._commit(log)) if self.unit else None
+        try:
+            await self._work()
+        finally:
+            if commit is not None:
+                await commit
+
     async def _work(self) -> None:
         lanes = self.held.lanes
         for lane in lanes.values():
@@ -221,7 +226,7 @@ class Engine(Service):
             lane.look()
 
     async def _commit(self, log: Log) -> None:
-        unit, self.unit = self.unit, Unit()
+        unit, self.unit, self._committing = self.unit, Unit(), True
         work = unit.close()
         self.cut_through.close(work)
         began = time.monotonic()
@@ -245,6 +250,8 @@ class Engine(Service):
             self.metrics.committed(unit.records, unit.outputs, unit.offsets, took_s)
             self.held.positions.update(unit.offsets)
             self._tell(unit)
+        finally:
+            self._committing = False
 
     async def _start_over(self, log: Log) -> None:
         self._spoiled = False
