@@ -31,8 +31,11 @@ TicketStatus = Literal["ISSUED", "CANCELLED"]
 StepKind = Literal["CHARGE", "REFUND"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A value of a topic or a table; immutable, made by keyword."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A value of a topic or a table; immutable, made by keyword.
+
+    None can hold itself, so the garbage collector need not look at them.
+    """
 
 
 class RoomType(Record, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faust.types.tuples import TP
 
@@ -94,16 +94,21 @@ class CutThrough:
             return
         unit, lanes = self._engine.unit, self._engine.held.lanes
         found: dict[TP, list[Message]] = {}
+        places, untaken = self._next, unit.untaken
         for output in outputs:
-            if output.timestamp_ms is None:
+            topic, partition, _, _, _, stamp_ms = output
+            if stamp_ms is None:
                 continue
-            tp = TP(output.topic, output.partition)
-            number = self._next.get(tp)
-            if number is None or tp in unit.untaken:
-                unit.untaken.add(tp)
+            place: Any = (topic, partition)  # equal to a TP, and made in a third of the time
+            number = places.get(place)
+            if number is None or place in untaken:
+                untaken.add(TP(topic, partition))
                 continue
-            found.setdefault(tp, []).append(OwnRecord(output, number))
-            self._next[tp] = number + 1
+            records = found.get(place)
+            if records is None:
+                records = found[TP(topic, partition)] = []
+            records.append(OwnRecord(output, number))
+            places[place] = number + 1
         for tp, records in found.items():
             first, count = unit.taken.get(tp, (records[0].offset(), 0))
             unit.taken[tp] = Taken(first, count + len(records))

@@ -11,7 +11,7 @@ from .errors import NotInUnit, Unsupported
 from .log import Changes
 from .shard import MISSING, Shard
 from .store import Store
-from .unit import Batch, current
+from .unit import BATCH_BYTES, Batch, current
 
 CommitCallback = Callable[[int, Any, Any], None]
 
@@ -96,17 +96,25 @@ class Table(faust.Table[Any, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write a row in the open unit of work. Raises NotInUnit outside of agents."""
-        batch, shard = self._writable()
-        changes = batch.changes.get(shard) if batch.open else None
+        batch = current.get()
+        if batch is None or not batch.open or self.source is not None:
+            raise self._refusal(batch)
+        shard = self.shards[batch.partition]
+        changes = batch.changes.get(shard)
         if changes is None:
-            changes = batch.writes(shard)
-        batch.grow(shard.put(changes, key, value, self.encode_value(value)))
+            changes = batch.changes[shard] = {}
+        batch.size += shard.put(changes, key, value, self.encode_value(value))
+        if batch.size > BATCH_BYTES:
+            batch.full = batch.cuttable
 
     def __delitem__(self, key: Any) -> None:
         """Delete a row in the open unit of work. Raises KeyError when there is none."""
         if key not in self:
             raise KeyError(key)
-        batch, shard = self._writable()
+        batch = current.get()
+        if batch is None or not batch.open or self.source is not None:
+            raise self._refusal(batch)
+        shard = self.shards[batch.partition]
         shard.delete(batch.writes(shard), key)
 
     def update(self, *rows: Any, **more: Any) -> None:
@@ -279,13 +287,13 @@ class Table(faust.Table[Any, Any]):
         """Refused: windows need expiry inside the unit of work."""
         raise Unsupported("windowed tables are not supported: put the window's start in the key")
 
-    def _writable(self) -> tuple[Batch, Shard]:
-        batch = current.get()
+    def _refusal(self, batch: Batch | None) -> NotInUnit:
+        """Why nothing can be written now."""
         if batch is None:
-            raise NotInUnit(f"table {self.name} can only be written in an agent")
+            return NotInUnit(f"table {self.name} can only be written in an agent")
         if self.source is not None:
-            raise NotInUnit(f"table {self.name} follows its source: send to {self.changelog_name}")
-        return batch, self.shards[batch.partition]
+            return NotInUnit(f"table {self.name} follows its source: send to {self.changelog_name}")
+        return NotInUnit("this record's unit of work is over: write within the agent's own turn")
 
     def _committed(self, key: Any, default: Any) -> Any:
         encoded = self.encode_key(key)

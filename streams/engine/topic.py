@@ -10,7 +10,7 @@ from faust.types.codecs import CodecArg
 
 from .coding import Decode, Encode, key_coding, value_coding
 from .errors import Unsupported, refused
-from .log import Headers, Output
+from .log import Headers, new_output
 from .murmur2 import partition_of
 from .unit import current
 
@@ -114,19 +114,21 @@ class Topic(faust.Topic):
         if value_serializer is not None:
             encode_value, _ = value_coding(self.app, None, value_serializer)
         encoded_key = None if key is None else encode_key(key)
-        now_ms = None
+        stamp_ms = None
         if self._cut_through is not None:
-            now_ms = self._cut_through()
+            stamp_ms = batch.stamp_ms = batch.stamp_ms or self._cut_through()
             if partition is None:
                 partition = self._place(encoded_key)
         batch.send(
-            Output(
-                self._own_name,
-                -1 if partition is None else partition,
-                encoded_key,
-                None if value is None else encode_value(value),
-                _header_list(headers) if headers else None,
-                now_ms,
+            new_output(
+                (
+                    self._own_name,
+                    -1 if partition is None else partition,
+                    encoded_key,
+                    None if value is None else encode_value(value),
+                    _header_list(headers) if headers else None,
+                    stamp_ms,
+                )
             )
         )
         return True

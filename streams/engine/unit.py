@@ -153,6 +153,7 @@ class Batch:
         "poison",
         "singly",
         "size",
+        "stamp_ms",
         "step",
         "together",
     )
@@ -169,6 +170,8 @@ class Batch:
         self.together, self.singly = 1, False
         """How many records the agent has at hand, and whether it gets them one by one."""
         self.size = 0
+        self.stamp_ms = 0
+        """The time that its outputs bear, once there is one."""
         self._decode = decode
         self._values: list[Any] | None = None
         self._attempts: dict[int, int] = {}
@@ -255,18 +258,10 @@ class Batch:
 
     def writes(self, shard: "Shard") -> Changes:
         """The changes of a shard that this batch collects."""
-        if not self.open:
-            raise NotInUnit("this record's unit of work is over: write within the agent's own turn")
         changes = self.changes.get(shard)
         if changes is None:
             changes = self.changes[shard] = {}
         return changes
-
-    def grow(self, size: int) -> None:
-        """Count bytes of rows."""
-        self.size += size
-        if self.size > BATCH_BYTES:
-            self.full = self.cuttable
 
     def cut(self) -> None:
         """Leave the current record and those after it for another step."""
