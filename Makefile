@@ -5,11 +5,15 @@ STAMP := $(VENV)/.made-from-lock
 DEPENDENCIES := $(VENV)/.dependencies-from-lock
 IN_C := setup.py $(wildcard schemas/*.pyx schemas/*.pxd streams/engine/*.pyx)
 KILLS ?= 5
+SECONDS ?= 60
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZED := LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	PYTHONMALLOC=malloc  # so that objects too are the sanitizer's to watch
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test kills lint format lock
+.PHONY: help up down clean status test kills sanitize lint format lock
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -31,6 +35,13 @@ test: lint  ## Run every check that CI runs
 
 kills: $(STAMP)  ## Replay FILE while both workers are killed KILLS times, then audit
 	$(BIN)/python -m tests.faults.kill_replay --kills $(KILLS) $(FILE)
+
+sanitize: $(STAMP)  ## Test and fuzz the modules in C, built with sanitizers, for SECONDS
+	CFLAGS="-O1 -fno-omit-frame-pointer $(SANITIZE)" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q \
+		build --force --build-base build/sanitize --build-lib build/sanitize/lib
+	$(SANITIZED) $(BIN)/pytest -q -o pythonpath="build/sanitize/lib ." \
+		tests/schemas tests/engine/test_murmur2.py
+	$(SANITIZED) PYTHONPATH=build/sanitize/lib:. $(BIN)/python -P -m tests.schemas.fuzz --seconds $(SECONDS)
 
 lint: $(STAMP)  ## Check style, types, imports and files
 	$(BIN)/ruff check
