@@ -1,0 +1,1 @@
+"""The reference work: what does it how fast, measured beside its peers."""
