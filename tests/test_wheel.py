@@ -69,6 +69,7 @@ def test_a_wheel_is_typed_and_has_the_command_and_the_engines_entry_points(
     names = set(wheel.namelist())
     packages = ("schemas", "topics", "connect", "streams", "api", "hiresort")
     assert {f"{package}/py.typed" for package in packages} <= names
+    assert "schemas/native.pyi" in names
 
     points = ConfigParser()
     [file] = [name for name in names if name.endswith("entry_points.txt")]
