@@ -1,7 +1,10 @@
 """The applications take their cluster and their folder from the environment."""
 
+import logging
+
 import pytest
 
+from schemas.codec import implementation
 from streams.app import create_app
 from streams.engine.memory_transport import MemoryTransport
 from streams.engine.options import Options
@@ -30,3 +33,13 @@ def test_bootstrap_may_be_another_brokers_url(monkeypatch: pytest.MonkeyPatch) -
     app = create_app("some")
     assert Options.of(app).dead_letters == "dead-letters"
     assert type(app.transport) is MemoryTransport
+
+
+async def test_a_worker_says_at_start_which_codec_it_has(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HIRESORT_BOOTSTRAP", "memory-log://some-test")
+    caplog.set_level(logging.INFO)
+    [at_start] = create_app("some")._app_tasks
+    await at_start()
+    assert caplog.messages == [f"the codec is {implementation()}"]
