@@ -159,10 +159,11 @@ class Stream(faust.Stream[Any]):
                     yield values
                     values = []
             else:
-                batch.full = False
                 if values:
-                    batch.together = len(values)
+                    # even of one: what was skipped after it has moved the index on
+                    batch.together = size
                     yield values
+                batch.full = False
 
     def _dead_letter(self, batch: Batch) -> None:
         engine = cast("Any", self.app)._fetcher

@@ -1,10 +1,12 @@
 """Lists of records: all of a list in one unit of work, none lost when one of them fails."""
 
+import asyncio
 from typing import Any
 
 import faust
 import pytest
 
+from streams.engine import lanes
 from tests.engine.words import dead_letters, text
 
 
@@ -132,3 +134,38 @@ async def test_events_of_a_list_have_keys_and_offsets(drive: Any) -> None:
         driver.advance(1000)
         await driver.settle()
         assert seen == [(f"k{n}", f"v{n}", n) for n in range(4)]
+
+
+async def test_a_short_list_whose_last_record_cannot_be_read_is_blamed_for_its_own(
+    drive: Any,
+) -> None:
+    async with drive(taking([])) as driver:
+        for word in (b"bad", b"\xff"):
+            driver.send("words", None, word)
+        await driver.settle()
+        driver.advance(10_000)
+        await driver.settle()
+        assert sorted(letter["value"] for letter in dead_letters(driver)) == ["bad", "\ufffd"]
+
+
+async def test_a_short_list_that_takes_long_is_done_once(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "STEP_S", 0.0)
+
+    def topology(app: faust.App) -> None:
+        rows: Any = app.Table("rows", key_type=str, value_type=int, default=int)
+
+        @app.agent(text(app, "words"))
+        async def note(stream: Any) -> None:
+            async for words in stream.take(3, within=10):
+                await asyncio.sleep(0.01)
+                for word in words:
+                    rows[word] += 1
+
+    async with drive(topology) as driver:
+        await sent(driver, "ab")
+        for _ in range(2):
+            driver.advance(10_000)
+            await driver.settle()
+        assert dict(driver.table("rows").items()) == {"a": 1, "b": 1}
