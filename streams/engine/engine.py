@@ -345,9 +345,9 @@ class Engine(Service):
         self.metrics.rebalanced()
         self.held.come(partitions)
 
-    async def announce(self) -> None:
-        """Tell Faust, and who listens to it, that these partitions are restored."""
-        await self.app._on_partitions_assigned(set(self.held.positions))
+    async def announce(self, partitions: AbstractSet[TP]) -> None:
+        """Tell Faust, and who listens to it, that these partitions are restored, and start."""
+        await self.app._on_partitions_assigned({*self.held.positions, *partitions})
         self._readers.clear()
         self.app.flow_control.resume()
         await self.app.on_rebalance_complete.send()

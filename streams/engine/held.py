@@ -43,6 +43,7 @@ class Held:
         self.folder = Path()
         self._thread = ThreadPoolExecutor(1, "hiresort-restore")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._one_by_one = asyncio.Lock()
         self._due_ms: dict[tuple[int, int], int] = {}
 
     # -- coming and going, on the event loop, while the log's thread waits inside a poll
@@ -97,22 +98,33 @@ class Held:
                 self._engine.end(EngineError(f"a partition cannot be restored: {error}"))
 
     async def _bring(self, partitions: set[TP], new: Mapping[int, Lane]) -> None:
-        engine, loop = self._engine, asyncio.get_running_loop()
         lanes = {tp.partition: self.lanes[tp.partition] for tp in partitions}
+        # a partition that went and came back meanwhile: its files have to be closed first
+        async with self._one_by_one:
+            await self._restore_and_start(partitions, lanes, new.keys())
+
+    async def _restore_and_start(
+        self, partitions: set[TP], lanes: Mapping[int, Lane], new: AbstractSet[int]
+    ) -> None:
+        engine, loop = self._engine, asyncio.get_running_loop()
         opened, starts = await loop.run_in_executor(
-            self._thread, self._restore, partitions, lanes, new.keys()
+            self._thread, self._restore, partitions, lanes, new
         )
         if engine.should_stop:
-            opened.close(new.keys())
+            opened.close(new)
             return
         opened.close({number for number in new if lanes[number].gone})
         opened.install({number for number in new if not lanes[number].gone})
+        await engine.announce({tp for tp in starts if not lanes[tp.partition].gone})
+        if engine.should_stop:
+            return
+        # No await between these and the log's start: an abort starts what has a position, and
+        # what was started may be worked on and committed before it would be started again.
         starts = {tp: at for tp, at in starts.items() if not lanes[tp.partition].gone}
         self.positions |= starts
         engine.unit.offsets |= {tp: starts[tp] for tp in opened.starts() if starts.get(tp)}
         for lane in lanes.values():
             lane.ready = True
-        await engine.announce()
         await engine.blocking(engine.log_of_worker.start, starts)
 
     # -- on the restoring thread

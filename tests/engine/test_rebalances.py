@@ -1,0 +1,89 @@
+"""Partitions that come and go while their worker is at something else."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.types.tuples import TP
+
+from tests.engine.words import text
+
+DEADLINE_S = 5.0
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():  # noqa: ASYNC110  # whatever it is, no event tells
+            await asyncio.sleep(0.001)
+
+
+def counting(app: faust.App) -> None:
+    """Count words, and pass them on."""
+    words, out = text(app, "words"), text(app, "out")
+    counts: Any = app.Table("counts", key_type=str, value_type=int, default=int)
+
+    @app.agent(words)
+    async def count(stream: Any) -> None:
+        async for word in stream:
+            counts[word] += 1
+            await out.send(key=word, value=word)
+
+
+def take_away(driver: Any, *numbers: int) -> None:
+    """Have the group take these of `words` away, and nothing else."""
+    driver.cluster.rebalance("tiny", {TP("words", number) for number in numbers})
+
+
+async def test_an_abort_while_a_partition_is_announced_does_not_repeat_its_records(
+    drive: Any,
+) -> None:
+    async with drive(counting, partitions=2) as driver:
+        take_away(driver, 1)
+        await driver.settle()
+        announced, goes_on = asyncio.Event(), asyncio.Event()
+
+        @driver.app.on_rebalance_complete.connect(weak=False)
+        async def wait(*_: Any, **__: Any) -> None:
+            announced.set()
+            await goes_on.wait()
+
+        take_away(driver)
+        driver.cluster.release()
+        await announced.wait()
+        driver.send("words", None, "there", partition=1)
+        driver.cluster.fail_next_commit("abort")
+        driver.send("words", None, "aborted", partition=0)
+        await until(lambda: "aborted" in driver.records("out"))
+        goes_on.set()
+        driver.send("words", None, "last", partition=1)
+        await until(lambda: "last" in driver.records("out"))
+        assert sorted(driver.records("out")) == ["aborted", "last", "there"]
+
+
+async def test_a_partition_may_come_back_while_it_is_still_being_restored(drive: Any) -> None:
+    async with drive(counting, partitions=2) as driver:
+        take_away(driver, 1)
+        await driver.settle()
+        driver.send("words", None, "there", partition=1)
+        restoring, goes_on = threading.Event(), threading.Event()
+
+        def wait(_: str, call: str) -> None:
+            if call == "restore" and not restoring.is_set():
+                restoring.set()
+                goes_on.wait(DEADLINE_S)
+
+        driver.cluster.before_call = wait
+        held = driver.app._fetcher.held
+        driver.cluster.release()
+        take_away(driver)
+        await until(restoring.is_set)
+        take_away(driver, 1)
+        await until(lambda: 1 not in held.lanes)
+        take_away(driver)
+        await until(lambda: 1 in held.lanes)
+        goes_on.set()
+        await until(lambda: driver.app.crashed or driver.records("out") == ["there"])
+        await driver.settle()
