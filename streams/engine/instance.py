@@ -2,6 +2,8 @@
 
 import fcntl
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .errors import EngineError
@@ -44,6 +46,23 @@ class Instance:
     def close(self) -> None:
         """Free the directory for another worker."""
         self._lock.close()
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[list[Path]]:
+    """All directories of workers below `folder`, kept from any worker meanwhile.
+
+    Raises EngineError when a worker holds one.
+    """
+    with ExitStack() as locks:
+        paths = [path for n in range(MOST) if (path := folder / str(n)).is_dir()]
+        for path in paths:
+            lock = locks.enter_context((path / "lock").open("a"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                raise EngineError(f"a worker runs in {path}: stop it first") from exc
+        yield paths
 
 
 def _name(file: Path) -> str:

@@ -1,6 +1,7 @@
 """Sends from outside of agents: no unit of work is open there."""
 
 import asyncio
+import logging
 import threading
 from typing import Any
 
@@ -14,6 +15,8 @@ from faust.types.tuples import TP, RecordMetadata
 from mode import Service
 
 from .options import Options
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
 
@@ -70,6 +73,11 @@ class Producer(Service):
         if self._kafka is not None:
             await asyncio.to_thread(self._kafka.flush, TIMEOUT_S)
 
+    def drop(self) -> None:
+        """Forget what is not acknowledged: its answers fail, and no stop waits for it."""
+        if self._kafka is not None:
+            self._kafka.purge()
+
     async def on_stop(self) -> None:
         """Flush and end the thread that takes the acknowledgements."""
         await self.flush()
@@ -104,7 +112,7 @@ class Producer(Service):
         policies = [name for name, on in (("compact", compacting), ("delete", deleting)) if on]
         if policies:
             settings["cleanup.policy"] = ",".join(policies)
-        admin = AdminClient({"bootstrap.servers": Options.of(self.app).bootstrap})
+        admin = AdminClient({"bootstrap.servers": Options.of(self.app).bootstrap}, logger=logger)
         made = admin.create_topics([NewTopic(topic, partitions, replication, config=settings)])
         try:
             await asyncio.to_thread(made[topic].result, TIMEOUT_S)
@@ -120,7 +128,8 @@ class Producer(Service):
                     "enable.idempotence": True,
                     "partitioner": "murmur2_random",
                     "linger.ms": 2,
-                }
+                },
+                logger=logger,
             )
             threading.Thread(target=self._take, name="hiresort-send", daemon=True).start()
         return self._kafka
