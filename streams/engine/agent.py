@@ -5,11 +5,10 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import faust
-
 from .errors import EngineError, Unsupported
+from .replies import Asking
 from .stream import Stream
-from .unit import Batch, current, told
+from .unit import Batch, told
 
 if TYPE_CHECKING:
     from .topic import Topic
@@ -19,7 +18,7 @@ RETRY_S = (1.0, 30.0)
 doubled each time, and at most."""
 
 
-class Agent(faust.Agent):
+class Agent(Asking):
     """When the agent raises, its batch is rolled back and the agent begun again on it.
 
     The agent's function is called once for each partition number that is worked on here, so one
@@ -58,21 +57,6 @@ class Agent(faust.Agent):
                 await self._start_another()
             stream = self._streams[number] = self._idle.pop()
         return stream
-
-    async def ask(self, *args: Any, **kwargs: Any) -> Any:
-        """Send and wait for the answer; not in an agent, whose unit would have to end before."""
-        _not_in_unit("ask()")
-        return await super().ask(*args, **kwargs)
-
-    def kvmap(self, *args: Any, **kwargs: Any) -> Any:
-        """Send many and take the answers as they come; not in an agent, as `ask`."""
-        _not_in_unit("map()")
-        return super().kvmap(*args, **kwargs)
-
-    async def kvjoin(self, *args: Any, **kwargs: Any) -> Any:
-        """Send many and wait for all answers; not in an agent, as `ask`."""
-        _not_in_unit("join()")
-        return await super().kvjoin(*args, **kwargs)
 
     def test_context(self, *_: Any, **__: Any) -> Any:
         """Refused: it runs on a channel in memory, which has no units of work."""
@@ -155,11 +139,3 @@ class Agent(faust.Agent):
 
     def _end(self, why: str) -> None:
         self.app._fetcher.end(EngineError(f"agent {self.name}: {why}"))
-
-
-def _not_in_unit(call: str) -> None:
-    if current.get() is not None:
-        raise Unsupported(
-            f"{call} in an agent waits for what its own unit has not sent: "
-            "send(..., reply_to=topic), and read the answers in another agent"
-        )

@@ -3,13 +3,14 @@
 import asyncio
 from typing import Any
 
-from faust.types.tuples import RecordMetadata
+from faust.types.tuples import TP, RecordMetadata
 
 from .errors import EngineError
 from .memory import CREATE_TIME, MemoryCluster
 from .memory_log import MemoryLog
 from .options import Options
 from .producer import Producer
+from .reader import MemoryReader
 from .transport import Transport
 
 
@@ -59,6 +60,8 @@ class MemoryProducer(Producer):
 class MemoryTransport(Transport):
     """`memory-log://NAME`: the cluster of that name in this process, or the one that is given."""
 
+    app: Any  # Faust's type knows nothing of a fetcher
+
     Producer = MemoryProducer
     driver_version = "memory"
 
@@ -74,3 +77,15 @@ class MemoryTransport(Transport):
         self.log = MemoryLog(self.cluster, self.app.conf.id, instance)
         self.log.idle = lambda: self.app._fetcher.idle  # type: ignore[method-assign]
         return self.log
+
+    def new_reader(self, topic: str) -> MemoryReader:
+        """A reader of a topic's new records, outside of the group."""
+        return MemoryReader(self.cluster, topic)
+
+    def holders(self) -> dict[TP, str]:
+        """Which worker holds each partition that is read."""
+        group, topics = self.cluster.groups.get(self.app.conf.id), self.app._fetcher.topics
+        if group is None:
+            return {}
+        counts = {topic: self.cluster.partitions(topic) for topic in topics}
+        return {tp: name for name in group.members for tp in group.share(name, counts)}

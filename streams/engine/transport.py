@@ -1,22 +1,32 @@
 """The classes by which Faust knows a transport; the work is done in engine.py."""
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import confluent_kafka
+from confluent_kafka.admin import AdminClient
 from faust.transport import base
 from faust.transport.conductor import Conductor as FaustConductor
 from faust.types.tuples import TP
 from mode import Service
 
 from .engine import Engine
+from .errors import Unsupported
 from .kafka import KafkaLog
 from .log import Log
 from .options import Options
 from .producer import Producer
+from .reader import KafkaReader, Reader
+from .wiring import check
 
 if TYPE_CHECKING:
     from .topic import Topic
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 5.0
+"""How long a page waits for Kafka to say who is in the group."""
 
 
 class Leader(Service):
@@ -42,10 +52,23 @@ class Consumer(Service):
         super().__init__(loop=loop, **kwargs)
         self.transport, self.app = transport, transport.app
         self.randomly_assigned_topics: set[str] = set()
+        self.subscribed = False
+
+    async def on_start(self) -> None:
+        """Raises Unsupported if the application asks for what it cannot have."""
+        check(self.app)
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """The topics of all agents are known: the engine may start."""
+        self.subscribed = True
+        if self.app.client_only:  # it asks the workers and is none of them
+            return
         engine: Engine = self.app._fetcher
+        agents = self.app.agents.values()
+        read = {actor.stream.channel for agent in agents for actor in agent._actors}
+        for topic in set(self.app.topics) - read:
+            engine.end(_outside(topic))
+            return
         engine.topics = sorted(topics)
         if engine.topics:
             engine.subscribed.set()
@@ -85,10 +108,19 @@ class Consumer(Service):
 class Conductor(FaustConductor):
     """Faust's index of agents' channels by partition; records reach them as batches."""
 
+    app: Any  # Faust's type knows nothing of our consumer
+
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
         self.declared: list[Topic] = []
         """Every topic of the application, in the order of declaration."""
+
+    def add(self, topic: Any) -> None:
+        """Note a topic that is read. Raises Unsupported for one that comes too late for that."""
+        late = self.app._consumer is not None and self.app.consumer.subscribed
+        if late and not self.app.client_only and self._topic_contain_unsubscribed_topics(topic):
+            raise _outside(topic)
+        super().add(topic)
 
     def _build_handler(self, tp: TP, channels: Any) -> Any:
         return None
@@ -108,3 +140,25 @@ class Transport(base.Transport):
         """The log of a worker of this name, on Kafka."""
         group = self.app.conf.id
         return KafkaLog(options.bootstrap, group, instance, options.session_timeout_ms)
+
+    def new_reader(self, topic: str) -> Reader:
+        """A reader of a topic's new records, outside of the group."""
+        return KafkaReader(Options.of(self.app).bootstrap, topic)
+
+    def holders(self) -> dict[TP, str]:
+        """Which worker holds each partition that is read; waits for Kafka's answer."""
+        admin = AdminClient({"bootstrap.servers": Options.of(self.app).bootstrap}, logger=logger)
+        group = self.app.conf.id
+        asked = admin.describe_consumer_groups([group], request_timeout=LOOK_S)[group]
+        return {
+            TP(place.topic, place.partition): f"{member.client_id} at {member.host.lstrip('/')}"
+            for member in asked.result().members
+            for place in member.assignment.topic_partitions
+        }
+
+
+def _outside(topic: Any) -> Unsupported:
+    return Unsupported(
+        f"topic {topic} is streamed outside of an agent, which is not supported: "
+        "read it in an @app.agent"
+    )
