@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any, NoReturn
 
+import click
 from faust.types.tuples import TP
 
 
@@ -43,8 +44,14 @@ class NotInUnit(EngineError):
     """A write to a table outside of an agent's unit of work."""
 
 
-class Unsupported(EngineError):
-    """A feature of Faust that this engine refuses rather than get wrong."""
+class Unsupported(EngineError, click.UsageError):
+    """A feature of Faust that this engine refuses rather than get wrong.
+
+    `faust -A app` shows it as it shows wrong options: in one line, also while it imports the app.
+    """
+
+    def __init__(self, message: str) -> None:
+        click.UsageError.__init__(self, message)
 
 
 def refused(what: str, instead: str) -> Callable[..., Any]:

@@ -14,11 +14,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # NewTopic: n
 from faust.types.tuples import TP, RecordMetadata
 from mode import Service
 
+from .errors import EngineError
 from .options import Options
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
+LOOK_S = 10.0
+"""How long a worker that starts looks for Kafka."""
 
 
 class Producer(Service):
@@ -105,20 +108,31 @@ class Producer(Service):
         retention: float | None = None,
         **_: Any,
     ) -> None:
-        """Create a topic that an application declares; one that exists is left as it is."""
+        """Create a topic that an application declares; one that exists is left as it is.
+
+        Raises EngineError when Kafka does not answer, or refuses it.
+        """
         settings = dict(config or {})
         if retention is not None:
             settings["retention.ms"] = str(int(retention * 1000))
         policies = [name for name, on in (("compact", compacting), ("delete", deleting)) if on]
         if policies:
             settings["cleanup.policy"] = ",".join(policies)
-        admin = AdminClient({"bootstrap.servers": Options.of(self.app).bootstrap}, logger=logger)
-        made = admin.create_topics([NewTopic(topic, partitions, replication, config=settings)])
+        server = Options.of(self.app).bootstrap
+        admin = AdminClient({"bootstrap.servers": server}, logger=logger)
+        made = admin.create_topics(
+            [NewTopic(topic, partitions, replication, config=settings)], request_timeout=LOOK_S
+        )
         try:
             await asyncio.to_thread(made[topic].result, TIMEOUT_S)
         except KafkaException as exc:
-            if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+            error = exc.args[0]
+            if error.code() == KafkaError._TIMED_OUT:
+                raise EngineError(
+                    f"no Kafka at {server}: start it, or correct the address ({error.str()})"
+                ) from exc
+            if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise EngineError(f"topic {topic!r} cannot be created: {error.str()}") from exc
 
     def _connected(self) -> confluent_kafka.Producer:
         if self._kafka is None:
