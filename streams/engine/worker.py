@@ -4,8 +4,8 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import faust
 
@@ -22,6 +22,7 @@ class Worker(faust.Worker):
 
     def __init__(self, app: Any, *services: Any, **options: Any) -> None:
         super().__init__(app, *services, **options)
+        self._told_to_end = False
         if app.boot_strategy._should_enable_web() and isinstance(app.web, Web):
             with _told():
                 app.web.claim()
@@ -31,13 +32,18 @@ class Worker(faust.Worker):
         with _told():
             await super().start()
 
-    def _schedule_shutdown(self, signal_: signal.Signals) -> None:
-        # not through the event loop: an agent may hold that up
-        for each in SIGNALS:
-            with suppress(RuntimeError):
-                self.loop.remove_signal_handler(each)
-            signal.signal(each, _leave)
-        super()._schedule_shutdown(signal_)
+    def _install_signal_handlers_unix(self) -> None:
+        super()._install_signal_handlers_unix()
+        # not the event loop's own, which wait for it: an agent may hold that up
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        if self._told_to_end:
+            _leave(number)
+        self._told_to_end = True
+        end = self._on_sigint if number == signal.SIGINT else self._on_sigterm
+        self.loop.call_soon_threadsafe(end)
 
 
 @contextmanager
@@ -49,7 +55,7 @@ def _told() -> Iterator[None]:
         raise SystemExit(1) from exc
 
 
-def _leave(number: int, _: Any) -> None:
+def _leave(number: int) -> NoReturn:
     name = signal.Signals(number).name
     told = f"{name} again: leaving at once; the unit at hand is done again after a restart\n"
     os.write(2, told.encode())

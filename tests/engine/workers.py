@@ -109,17 +109,26 @@ class Counts:
 class Worker:
     """A worker's process; its state outlives it."""
 
-    def __init__(self, counts: Counts, *, state: str = "state", options: str = "") -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        *,
+        state: str = "state",
+        options: str = "",
+        app: str = "counts_app",
+        **env: str,
+    ) -> None:
         self.log = counts.folder / f"worker-{time.monotonic_ns()}.log"
         self.state = counts.folder / state
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "faust", "-A", "tests.engine.counts_app"),
+                    *(sys.executable, "-m", "faust", "-A", f"tests.engine.{app}"),
                     *("--datadir", str(self.state), "worker", "--without-web", "-l", "info"),
                 ],
                 env={
                     **os.environ,
+                    **env,
                     "COUNTS_APP": counts.name,
                     "COUNTS_BROKER": f"rdkafka://{counts.bootstrap}{options}",
                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -135,12 +144,20 @@ class Worker:
 
     def stop(self) -> int:
         """End it as an operator does; answers its exit status."""
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(TIMEOUT_S)
+        self.tell(signal.SIGTERM)
+        return self.ended()
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def ended(self) -> int:
         """Wait until it ends by itself; answers its exit status."""
         return self._process.wait(TIMEOUT_S)
+
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     def says(self, pattern: str) -> list[str]:
         """What its log holds of a pattern."""
