@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from typing import Any
 
 import confluent_kafka
@@ -118,21 +119,11 @@ class Producer(Service):
         policies = [name for name, on in (("compact", compacting), ("delete", deleting)) if on]
         if policies:
             settings["cleanup.policy"] = ",".join(policies)
-        server = Options.of(self.app).bootstrap
-        admin = AdminClient({"bootstrap.servers": server}, logger=logger)
-        made = admin.create_topics(
-            [NewTopic(topic, partitions, replication, config=settings)], request_timeout=LOOK_S
+        await asyncio.to_thread(
+            _create,
+            Options.of(self.app).bootstrap,
+            NewTopic(topic, partitions, replication, config=settings),
         )
-        try:
-            await asyncio.to_thread(made[topic].result, TIMEOUT_S)
-        except KafkaException as exc:
-            error = exc.args[0]
-            if error.code() == KafkaError._TIMED_OUT:
-                raise EngineError(
-                    f"no Kafka at {server}: start it, or correct the address ({error.str()})"
-                ) from exc
-            if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise EngineError(f"topic {topic!r} cannot be created: {error.str()}") from exc
 
     def _connected(self) -> confluent_kafka.Producer:
         if self._kafka is None:
@@ -152,6 +143,27 @@ class Producer(Service):
         kafka = self._connected()
         while not self._closing.is_set():
             kafka.poll(0.1)
+
+
+def _create(server: str, wanted: NewTopic) -> None:
+    admin = AdminClient({"bootstrap.servers": server}, logger=logger)
+    topic = wanted.topic
+    try:
+        admin.create_topics([wanted], request_timeout=LOOK_S)[topic].result(TIMEOUT_S)
+        # the controller has it; the broker that is asked next may not know yet
+        deadline = time.monotonic() + LOOK_S
+        while admin.list_topics(topic, timeout=LOOK_S).topics[topic].error is not None:
+            if time.monotonic() > deadline:
+                raise EngineError(f"topic {topic!r} was created and is not to be seen")
+            time.sleep(0.01)
+    except KafkaException as exc:
+        error = exc.args[0]
+        if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
+            raise EngineError(
+                f"no Kafka at {server}: start it, or correct the address ({error.str()})"
+            ) from exc
+        if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise EngineError(f"topic {topic!r} cannot be created: {error.str()}") from exc
 
 
 def _settle(
