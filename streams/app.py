@@ -16,6 +16,8 @@ from topics.catalog import DEAD_LETTERS, PARTITIONS, Topic
 
 logger = logging.getLogger(__name__)
 
+LAST_PORT = 65535
+
 
 class Avro(FaustCodec):
     """Faust's face of the codec: records of these types, in Confluent framing."""
@@ -33,6 +35,7 @@ def create_app(name: str) -> faust.App:
 
     HIRESORT_BOOTSTRAP holds Kafka's host:port, several with commas, or the URL of a broker.
     `faust --datadir` wins over HIRESORT_STATE. Topics are the catalogue's: the app creates none.
+    Its pages are on loopback, on the first free port from HIRESORT_WEB_PORT (6066) on.
     """
     bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
     state = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
@@ -43,11 +46,16 @@ def create_app(name: str) -> faust.App:
         topic_partitions=PARTITIONS,
         topic_allow_declare=False,
         topic_disable_leader=True,
+        web_port=_web_port(os.environ.get("HIRESORT_WEB_PORT", "6066")),
     )
-    # Faust's own web server would listen on every interface; queries are the API's business.
-    app.boot_strategy.enable_web = False
     app.task(_tell_codec)
     return app
+
+
+def _web_port(said: str) -> int:
+    if not said.isdecimal() or not 0 < int(said) <= LAST_PORT:
+        raise click.UsageError(f"HIRESORT_WEB_PORT: {said!r} is no port")
+    return int(said)
 
 
 async def _tell_codec() -> None:

@@ -20,8 +20,8 @@ RESTORED = b" restored "
 FIRST_BYTES = 1 << 20
 """Of a worker's log: it says so early, and writes on for months."""
 
-PORTS = {"kafka": 9092, "sandbox": 8090, "api": 8088}
-"""Where they listen unless somebody else does."""
+PORTS = {"kafka": 9092, "sandbox": 8090, "api": 8088, "reservations": 6066, "payments": 6067}
+"""Where they listen unless somebody else does; the workers with their pages."""
 
 STARTED_AFTER_KAFKA = ("sandbox", "reservations", "payments", "api")
 
@@ -52,7 +52,7 @@ class Site:
 
     def command(self, name: str) -> list[str]:
         """Return the command line of a part other than Kafka."""
-        worker = ("worker", "-l", "info")
+        worker = ("worker", "-l", "info", "--web-port", str(self.ports.get(name)))
         arguments = {
             "sandbox": (
                 *("-m", "connect.sandbox", "--port", str(self.ports["sandbox"])),

@@ -2,6 +2,7 @@
 
 import logging
 
+import click
 import pytest
 
 from schemas.codec import implementation
@@ -43,3 +44,18 @@ async def test_a_worker_says_at_start_which_codec_it_has(
     [at_start] = create_app("some")._app_tasks
     await at_start()
     assert caplog.messages == [f"the codec is {implementation()}"]
+
+
+def test_its_pages_are_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert create_app("some").conf.web_port == 6066
+    monkeypatch.setenv("HIRESORT_WEB_PORT", "7000")
+    app = create_app("some")
+    assert (app.conf.web_bind, app.conf.web_port) == ("127.0.0.1", 7000)
+    assert app.boot_strategy._should_enable_web()
+
+
+@pytest.mark.parametrize("port", ["web", "", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("HIRESORT_WEB_PORT", port)
+    with pytest.raises(click.UsageError, match=r"HIRESORT_WEB_PORT: .* is no port"):
+        create_app("some")
