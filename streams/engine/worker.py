@@ -23,7 +23,8 @@ class Worker(faust.Worker):
     def __init__(self, app: Any, *services: Any, **options: Any) -> None:
         super().__init__(app, *services, **options)
         self._told_to_end = False
-        if app.boot_strategy._should_enable_web() and isinstance(app.web, Web):
+        own = app._web_server_service is not None  # instead of Faust's
+        if not own and app.boot_strategy._should_enable_web() and isinstance(app.web, Web):
             with _told():
                 app.web.claim()
 
