@@ -1,6 +1,7 @@
 """New records of one topic, read outside of the application's group."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -35,6 +36,8 @@ class KafkaReader:
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         """Start a minute ago. Raises EngineError when the topic cannot be read."""
+        self._using = threading.Lock()
+        """librdkafka is not to be closed under a poll, which a task's end leaves running."""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -53,12 +56,14 @@ class KafkaReader:
 
     def poll(self, wait_s: float) -> Sequence[Message]:
         """Committed records that arrived, waiting at most so long."""
-        messages: list[Any] = self._consumer.consume(100, wait_s)
+        with self._using:
+            messages: list[Any] = self._consumer.consume(100, wait_s)
         return [message for message in messages if message.error() is None]
 
     def close(self) -> None:
         """Disconnect."""
-        self._consumer.close()
+        with self._using:
+            self._consumer.close()
 
     def _assign(self, topic: str) -> None:
         consumer, since = self._consumer, int((time.time() - SINCE_S) * 1000)
