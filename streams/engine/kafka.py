@@ -2,24 +2,22 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Producer,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from faust.types.tuples import TP
 
-from .errors import EngineError, Fenced, UnitAborted
-from .kafka_restore import restore
+from .errors import EngineError, Fenced, Overtaken, UnitAborted
+from .kafka_clients import CLASSIC, CONSUMER, CONSUMER_PROTOCOL, Settings, quiet
+from .kafka_offsets import Offsets
+from .kafka_outage import AWAY, Outage
+from .kafka_partitions import Partitions
+from .kafka_restore import Reader
+from .kafka_transactions import Transactions
 from .log import Fetched, Listener, Restored, Work
 
 logger = logging.getLogger(__name__)
@@ -27,149 +25,173 @@ logger = logging.getLogger(__name__)
 POLL_MAX = 4000
 """Records taken at once under backlog: a unit's size, and what a rollback costs at most."""
 
-TIMEOUT_S = 30.0
+OPEN_S = 30.0
 LOOK_S = 10.0
 """How long a worker that starts looks for Kafka."""
 
-TRANSACTION_TIMEOUT_MS = 15_000
-"""An open transaction of a killed worker holds every read_committed reader up for so long."""
+LEAVE_S = 5.0
+LEAVING_S = 0.01
 
-LARGEST_RECORD = 8 << 20
-"""Above what agents may send (unit.py), so that a dead letter has room for its headers."""
+SEEK_S = 30.0
+TRANSACTIONS_S = 60.0
+"""Longer than other workers' transactions may be open."""
 
+PASS_OVER = 256
+"""From so many records on it is cheaper not to fetch what was taken than to drop it."""
 
-Settings = dict[str, str | int | float | bool]
+GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
 
 
 class KafkaLog:
-    """A Log for one worker; `instance` names it: after a restart it takes over at once."""
+    """A Log for one worker; `instance` names it: after a restart it takes over at once.
 
-    def __init__(self, bootstrap: str, group: str, instance: str, session_timeout_ms: int) -> None:
-        self._shared: Settings = {
-            "bootstrap.servers": bootstrap,
-            "client.id": f"{group}-{instance}",
-        }
-        self._bootstrap, self._group, self._instance = bootstrap, group, instance
+    `protocol`: the group's, `classic` or `consumer` (KIP-848). In the classic one a worker that
+    was killed and comes back has its partitions at once; in the other one Kafka keeps them for the
+    dead one until its session is over, 45 s unless the brokers say otherwise.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        group: str,
+        instance: str,
+        session_timeout_ms: int,
+        protocol: str = "classic",
+    ) -> None:
+        self._name = f"{group}-{instance}"
+        self._shared: Settings = {"bootstrap.servers": bootstrap, "client.id": self._name}
+        self._bootstrap, self._group = bootstrap, group
         self._session_timeout_ms = session_timeout_ms
+        self._incremental = protocol == "consumer"
         # librdkafka's own lines, dozens a second when Kafka is away, go to our log at a poll: that
         # is never for this client, whose errors are raised.
-        self._admin = AdminClient(self._shared, logger=logger)
-        self._identities: dict[str, str] = {}
-        self._held: set[TP] = set()
-        self._starts: Mapping[TP, int] = {}
-        """Where to start instead of the committed offsets, until a commit has moved those."""
-        self._rebalanced = False
-        self._group_metadata: Any = None  # confluent_kafka has no public type for it
+        self._admin = AdminClient(self._shared, logger=quiet)
+        self._outage = Outage(bootstrap)
+        self._offsets = Offsets(self._admin, self._outage, group)
+        self._reader = Reader(self._shared, self._offsets, self._outage)
+        self._transactions = Transactions(
+            {**self._shared, "transactional.id": self._name},
+            self._outage,
+            is_ours=self._is_ours,
+            is_committed=self._reader.is_committed,
+        )
+        self._partitions = Partitions()
+        self._membership: Any = None  # confluent_kafka has no public type for it
+        self._topics: list[str] = []
+        self._closing = False
         self._listener: Listener
-        self._producer: Producer
         self._consumer: Consumer | None = None
 
     def open(self, topics: Sequence[str], listener: Listener) -> None:
         """Connect, fence a former worker of the same name, and join the group."""
-        self._listener = listener
-        self._producer = Producer(
-            {
-                **self._shared,
-                "transactional.id": f"{self._group}-{self._instance}",
-                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-                "partitioner": "murmur2_random",
-                "linger.ms": 5,
-                "batch.size": 1 << 20,
-                "message.max.bytes": LARGEST_RECORD,
-                "queue.buffering.max.messages": 1_000_000,
-                "retry.backoff.ms": 1,  # the default, 100, is paid while the last commit completes
-            },
-            logger=logger,
-        )
+        self._topics, self._listener = list(topics), listener
         try:
-            self._producer.init_transactions(TIMEOUT_S)
+            self._transactions.open(OPEN_S)
         except KafkaException as exc:
             raise Fenced(f"no transactions on {self._bootstrap}: {exc.args[0].str()}") from exc
-        self._consumer = Consumer(
-            {
-                **self._shared,
-                "group.id": self._group,
-                "group.instance.id": f"{self._group}-{self._instance}",
-                "partition.assignment.strategy": "range",  # keeps joined topics on one worker
-                "session.timeout.ms": self._session_timeout_ms,
-                "heartbeat.interval.ms": min(1000, self._session_timeout_ms // 3),
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "queued.max.messages.kbytes": 65_536,
-                "fetch.queue.backoff.ms": 5,
-                "fetch.wait.max.ms": 100,
-            },
-            logger=logger,
-        )
-        self._consumer.subscribe(
-            list(topics),
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
-        )
+        self._join()
+
+    # -- reading
 
     def poll(self, wait_s: float) -> Fetched:
         """Records that arrived, waiting at most `wait_s`; rebalances happen in here."""
         consumer = self._joined()
-        self._rebalanced = False
-        with self._answering():
-            messages = consumer.consume(1, wait_s)
+        try:
+            messages: list[Any] = consumer.consume(1, wait_s)
             if messages:
                 messages += consumer.consume(POLL_MAX - 1, 0)
-        if messages or self._rebalanced:
-            # Here and not at the commit: on another thread it would wait for a poll, callbacks
-            # included; and after consume(), so that it is of the generation that was polled.
-            self._group_metadata = consumer.consumer_group_metadata()
-        if self._rebalanced:
-            # Some of these may be of partitions that are gone, or will be read again.
-            if messages:
-                self.rewind()
-            return {}
-        return _by_partition(messages)
+        except KafkaException as exc:
+            raise Fenced(f"this worker may not read on: {exc.args[0].str()}") from exc
+        fetched = self._partitions.sort(messages, self._failed)
+        if fetched:
+            self._outage.end()
+        return fetched
+
+    def start(self, offsets: Mapping[TP, int]) -> None:
+        """Poll these from these offsets on; see Log.start."""
+        started = self._partitions.start(offsets)
+        for tp, offset in started.items():
+            self._seek(tp, offset)
+        self._resume(started.keys() - self._partitions.paused)
+
+    def pause(self, partitions: AbstractSet[TP]) -> None:
+        """Poll nothing of exactly these; see Log.pause."""
+        known = self._partitions
+        paused, known.paused = known.paused, frozenset(partitions & known.held)
+        running = known.committed.keys()
+        if stopping := (known.paused - paused) & running:
+            self._joined().pause([TopicPartition(*tp) for tp in stopping])
+        self._resume((paused - known.paused) & running)
+
+    def drained(self) -> Mapping[TP, int]:
+        """The ends of partitions that were polled so far; see Log.drained."""
+        return dict(self._partitions.drained)
+
+    # -- a transaction
 
     def commit(self, work: Work) -> Mapping[TP, int]:
         """Make all of it visible or none; see Log.commit."""
-        try:
-            ends = self._transact(work)
-        except KafkaException as exc:
-            error: KafkaError = exc.args[0]
-            if not error.txn_requires_abort():
-                raise Fenced(
-                    f"this worker was replaced or lost its cluster: {error.str()}"
-                ) from exc
-            try:
-                self._producer.abort_transaction(TIMEOUT_S)
-            except KafkaException as abort:
-                raise Fenced(f"a transaction cannot be ended: {abort.args[0].str()}") from abort
-            raise UnitAborted(f"transaction aborted: {error.str()}") from exc
-        self._starts = {}
-        return ends
+        known = self._partitions
+        overtaken = known.overtaken(work.taken)
+        if overtaken:
+            raise Overtaken(overtaken)
+        delivered = self._transactions.commit(
+            work, self._to_commit(work), self._proof(), known.topics
+        )
+        known.wrote(delivered, work.taken.keys())
+        known.committed.update(
+            (tp, offset) for tp, offset in work.offsets.items() if tp in known.committed
+        )
+        for tp, (first, count) in work.taken.items():
+            if count >= PASS_OVER and tp in known.committed:
+                self._seek(tp, first + count)
+        return {tp: delivered[tp].last + 1 for tp, rows in work.changes.items() if rows}
 
-    def rewind(self) -> None:
-        """Read again from the committed offsets of all partitions held."""
-        consumer = self._joined()
-        with self._answering():
-            for partition in self._committed([TopicPartition(*tp) for tp in self._held]):
-                consumer.seek(self._from_start(partition))
+    def _to_commit(self, work: Work) -> Mapping[TP, int]:
+        """Some offset, always: with it Kafka refuses a worker that is no member any more."""
+        if work.offsets:
+            return work.offsets
+        for tp, offset in self._partitions.committed.items():
+            return {tp: offset}
+        raise UnitAborted("this worker holds no partition")
 
-    def restore(self, positions: Mapping[TP, int | None], restored: Restored) -> int:
+    def _proof(self) -> Any:
+        """What proves to Kafka that this worker holds what it commits.
+
+        In the classic protocol it was taken when the partitions came. In the other one it changes
+        while they stay; librdkafka takes none of a later membership before it has had the
+        partitions of this one revoked.
+        """
+        if self._incremental:
+            self._membership = self._joined().consumer_group_metadata()
+        if self._membership is None or not self._partitions.held:
+            raise UnitAborted("this worker holds no partition")
+        return self._membership
+
+    # -- on any thread
+
+    def committed(self, partitions: AbstractSet[TP]) -> Mapping[TP, int]:
+        """Where the group stands; see Log.committed."""
+        with _telling(self._bootstrap):
+            return self._offsets.committed(partitions, TRANSACTIONS_S)
+
+    def restore(
+        self,
+        positions: Mapping[TP, int | None],
+        restored: Restored,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Read changelog partitions to their ends; see Log.restore."""
-        with self._answering():
-            return restore(self._shared, f"{self._group}-restore", positions, restored)
+        with _telling(self._bootstrap):
+            return self._reader.restore(positions, restored, stopped)
 
     def identity(self, topic: str) -> str:
         """The cluster's id and the topic's."""
-        if topic not in self._identities:
-            described = self._admin.describe_topics(TopicCollection([topic]))[topic]
-            try:
-                cluster = self._admin.list_topics(topic, timeout=TIMEOUT_S).cluster_id
-                self._identities[topic] = (
-                    f"{cluster}/{topic}/{described.result(TIMEOUT_S).topic_id}"
-                )
-            except KafkaException as exc:
-                raise EngineError(_missing(topic, exc)) from exc
-        return self._identities[topic]
+        try:
+            ids = self._offsets.topic_ids([topic])
+            return f"{self._admin.cluster_id(LOOK_S)}/{topic}/{ids[topic]}"
+        except KafkaException as exc:
+            raise EngineError(_missing(topic, exc.args[0])) from exc
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
@@ -181,132 +203,142 @@ class KafkaLog:
                 f"({exc.args[0].str()})"
             ) from exc
         if found.error is not None:
-            raise EngineError(_missing(topic, KafkaException(found.error)))
+            raise EngineError(_missing(topic, found.error))
         return len(found.partitions)
+
+    def now_ms(self) -> int:
+        """The machine's time."""
+        return time.time_ns() // 1_000_000
+
+    def interrupt(self) -> None:
+        """Have a call that waits for Kafka raise Fenced instead; see Log.interrupt."""
+        self._outage.interrupt()
 
     def close(self) -> None:
         """Disconnect. The group keeps the partitions for this name until the session times out."""
         if self._consumer is not None:
-            self._consumer.close()
+            self._leave(self._consumer)
             self._consumer = None
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaException as exc:
-            raise EngineError(f"Kafka at {self._bootstrap}: {exc.args[0].str()}") from exc
-
-    # -- a transaction
-
-    def _transact(self, work: Work) -> Mapping[TP, int]:
-        producer, ends = self._producer, dict[TP, int]()
-
-        def delivered(error: KafkaError | None, message: Any) -> None:
-            if error is None:
-                ends[TP(message.topic(), message.partition())] = message.offset() + 1
-
-        producer.begin_transaction()
-        for output in work.outputs:
-            self._produce(*output)
-        for (topic, partition), changes in work.changes.items():
-            last = len(changes) - 1
-            for i, (key, value) in enumerate(changes.items()):
-                # one callback a partition: the offset of its last record is all that is needed
-                self._produce(topic, partition, key, value, None, None if i < last else delivered)
-        producer.send_offsets_to_transaction(
-            [TopicPartition(*tp, offset) for tp, offset in work.offsets.items()],
-            self._group_metadata,
-            TIMEOUT_S,
-        )
-        self._commit_transaction()
-        producer.poll(0)
-        return ends
-
-    def _produce(
-        self,
-        topic: str,
-        partition: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Any = None,
-        on_delivery: Any = None,
-    ) -> None:
-        while True:
-            try:
-                if on_delivery is not None:
-                    self._producer.produce(topic, value, key, partition, on_delivery=on_delivery)
-                elif headers:
-                    self._producer.produce(topic, value, key, partition, headers=headers)
-                else:
-                    self._producer.produce(topic, value, key, partition)
-            except BufferError:
-                self._producer.poll(0.1)  # the queue is full: let some of it go out
-            else:
-                return
-
-    def _commit_transaction(self) -> None:
-        deadline = time.monotonic() + 2 * TIMEOUT_S
-        while True:
-            try:
-                self._producer.commit_transaction(TIMEOUT_S)
-            except KafkaException as exc:
-                # The outcome is not known: asking again is safe and the only way to know it.
-                if not exc.args[0].retriable() or time.monotonic() > deadline:
-                    raise
-            else:
-                return
+        self._transactions.close()
 
     # -- the group
+
+    def _join(self) -> None:
+        protocol = {
+            **CLASSIC,
+            "session.timeout.ms": self._session_timeout_ms,
+            "heartbeat.interval.ms": min(1000, self._session_timeout_ms // 3),
+        }
+        self._consumer = Consumer(
+            {
+                **self._shared,
+                **CONSUMER,
+                **(CONSUMER_PROTOCOL if self._incremental else protocol),
+                "group.id": self._group,
+                "group.instance.id": self._name,
+                "error_cb": self._outage.tell,
+            },
+            logger=quiet,
+        )
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def _leave(self, consumer: Consumer) -> None:
+        # A rebalance that is still to be told when librdkafka closes hangs it, and with it Python:
+        # so there is to be none any more, and what there is is told before.
+        self._closing = True
+        deadline = time.monotonic() + LEAVE_S
+        consumer.unsubscribe()
+        while (consumer.consume(POLL_MAX, 0) or self._partitions.held) and (
+            time.monotonic() < deadline
+        ):
+            consumer.consume(1, LEAVING_S)
+        consumer.close()
 
     def _joined(self) -> Consumer:
         assert self._consumer is not None, "open() comes first"
         return self._consumer
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # The committed offsets first: that waits for a former owner's pending transaction, so the
-        # ends of the changelogs that are read after it hold all that this owner committed.
-        committed = self._committed(partitions)
+        if self._closing:
+            return
         tps = {TP(p.topic, p.partition) for p in partitions}
-        self._starts = self._listener.on_assigned(tps)
-        consumer.assign([self._from_start(partition) for partition in committed])
-        self._held, self._rebalanced = tps, True
+        # Somewhere, and paused: whatever is fetched meanwhile is dropped by the seek of a start.
+        waiting = [TopicPartition(*tp, 0) for tp in tps]
+        if self._incremental:
+            consumer.incremental_assign(waiting)
+        else:
+            consumer.assign(waiting)
+            self._membership = consumer.consumer_group_metadata()
+        consumer.pause(waiting)
+        self._partitions.assign(tps)
+        self._listener.on_assigned(tps)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._held, self._rebalanced = set(), True
-        self._listener.on_revoked({TP(p.topic, p.partition) for p in partitions})
-        consumer.unassign()
+        gone = {TP(p.topic, p.partition) for p in partitions} & self._partitions.held
+        self._partitions.revoke(gone)
+        if gone:
+            self._listener.on_revoked(gone)
+        if self._incremental:
+            consumer.incremental_unassign(partitions)
+        else:
+            self._membership = None
+            consumer.unassign()
 
-    def _from_start(self, partition: TopicPartition) -> TopicPartition:
-        tp = TP(partition.topic, partition.partition)
-        partition.offset = self._starts.get(tp, partition.offset)
-        return partition
+    def _is_ours(self) -> bool:
+        """Whether nobody else is in the group under this worker's name."""
+        found = self._offsets.members().get(self._name)
+        return found in (None, self._joined().memberid())
 
-    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        if not partitions:
-            return []
-        committed: list[TopicPartition] = self._joined().committed(
-            partitions, timeout=2 * TIMEOUT_S
-        )
-        for partition in committed:
-            if partition.offset < 0:
-                partition.offset = OFFSET_BEGINNING
-        return committed
+    def _resume(self, partitions: AbstractSet[TP]) -> None:
+        if partitions:
+            self._joined().resume([TopicPartition(*tp) for tp in partitions])
+
+    def _seek(self, tp: TP, offset: int) -> None:
+        deadline = time.monotonic() + SEEK_S
+        while True:
+            try:
+                self._joined().seek(TopicPartition(*tp, offset))
+            except KafkaException as exc:
+                # Just assigned, it may not have got as far.
+                coming = exc.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS)
+                if not coming or time.monotonic() > deadline:
+                    raise Fenced(f"cannot read {tp} on: {exc.args[0].str()}") from exc
+                self._outage.pause(0.005)
+            else:
+                return
+
+    # -- errors among the records
+
+    def _failed(self, message: Any) -> None:
+        error: KafkaError = message.error()
+        if error.code() in GONE:
+            self._look_for(message.topic())
+        elif error.fatal():
+            raise Fenced(f"this worker may not read on: {error.str()}")
+        elif error.code() in AWAY:
+            self._outage.tell(error)
+        elif not error.retriable():
+            logger.warning("consumer: %s", error.str())
+
+    def _look_for(self, topic: str) -> None:
+        try:
+            self.partitions(topic)
+        except EngineError as exc:
+            raise Fenced(str(exc)) from exc
 
 
-def _by_partition(messages: list[Any]) -> Fetched:
-    fetched: Fetched = {}
-    for message in messages:
-        error = message.error()
-        if error is not None:
-            if error.fatal():
-                raise Fenced(f"this worker may not read on: {error.str()}")
-            if not error.retriable():
-                logger.warning("consumer: %s", error.str())
-            continue
-        fetched.setdefault(TP(message.topic(), message.partition()), []).append(message)
-    return fetched
+@contextmanager
+def _telling(bootstrap: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as exc:
+        raise EngineError(f"Kafka at {bootstrap}: {exc.args[0].str()}") from exc
 
 
-def _missing(topic: str, exc: KafkaException) -> str:
-    return f"topic {topic!r} cannot be used ({exc.args[0].str()}): create the topics first"
+def _missing(topic: str, error: KafkaError) -> str:
+    return f"topic {topic!r} cannot be used ({error.str()}): create the topics first"

@@ -1,89 +1,114 @@
-"""Reading changelogs to their ends, before the partitions they belong to are worked on."""
+"""Reading partitions to their ends, outside of any group."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from faust.types.tuples import TP
 
-from .errors import EngineError
-from .log import Pairs, Restored
+from .errors import EngineError, PositionLost
+from .kafka_clients import READER, Settings, quiet
+from .kafka_offsets import Offsets
+from .kafka_outage import AWAY, Outage
+from .kafka_partitions import Partitions
+from .log import Restored
 
-TIMEOUT_S = 30.0
+POLL_MAX = 20_000
+POLL_S = 0.1
+FILL_S = 0.005
+"""How long a poll waits for more, once there is something."""
+
+LOST = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION, KafkaError.OFFSET_OUT_OF_RANGE}
+)
 
 
-def restore(
-    conf: Mapping[str, Any], group: str, positions: Mapping[TP, int | None], restored: Restored
-) -> int:
-    """Read each partition from its position (None: from the start) to its end.
+class Reader:
+    """Reads with consumers of its own; on any thread."""
 
-    Only committed records are given out, together for each partition and poll. Every partition is
-    given out at least once, with the next offset to read. Answers the number of records read.
-    """
-    reader = Consumer(
-        {
-            **conf,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "fetch.max.bytes": 50 << 20,
-            "max.partition.fetch.bytes": 8 << 20,
-            "fetch.wait.max.ms": 10,
+    def __init__(self, settings: Settings, offsets: Offsets, outage: Outage) -> None:
+        self._settings = {**READER, **settings, "error_cb": outage.tell}
+        self._offsets, self._outage = offsets, outage
+
+    def restore(
+        self,
+        positions: Mapping[TP, int | None],
+        restored: Restored,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Read to the ends; see Log.restore."""
+        begins, ends = self._offsets.begin(positions), self._offsets.end(positions)
+        lost = {
+            tp
+            for tp, position in positions.items()
+            if position is not None and not begins[tp] <= position <= ends[tp]
         }
-    )
-    try:
-        todo = _to_read(conf, group, positions, restored)
-        reader.assign([TopicPartition(*tp, start) for tp, (start, _) in todo.items()])
-        return _read(reader, {tp: end for tp, (_, end) in todo.items()}, restored)
-    finally:
-        reader.close()
-
-
-def _to_read(
-    conf: Mapping[str, Any], group: str, positions: Mapping[TP, int | None], restored: Restored
-) -> dict[TP, tuple[int, int]]:
-    # Under read_committed librdkafka answers the last stable offset, and a former owner's commit
-    # marker may still be on its way to this partition: the true end takes a read_uncommitted one.
-    raw = Consumer({**conf, "group.id": group, "isolation.level": "read_uncommitted"})
-    todo = {}
-    try:
-        for tp, position in positions.items():
-            low, end = raw.get_watermark_offsets(TopicPartition(*tp), timeout=TIMEOUT_S)
-            start = low if position is None else max(position, low)
-            if start < end:
-                todo[tp] = (start, end)
-            else:
+        if lost:
+            raise PositionLost(lost)
+        starts = {tp: begins[tp] if at is None else at for tp, at in positions.items()}
+        for tp, start in starts.items():
+            if start == ends[tp]:
                 restored(tp, [], start)
-    finally:
-        raw.close()
-    return todo
-
-
-def _read(reader: Consumer, ends: dict[TP, int], restored: Restored) -> int:
-    count = 0
-    while ends:
-        read: dict[TP, tuple[Pairs, int]] = {}
-        messages: list[Any] = reader.consume(10_000, 0.1)
-        for message in messages:
-            tp = TP(message.topic(), message.partition())
-            if tp not in ends:
-                continue
-            pairs, _ = read.setdefault(tp, ([], 0))
-            error = message.error()
-            if error is None:
-                pairs.append((message.key(), message.value()))
-                read[tp] = (pairs, message.offset() + 1)
-                count += 1
-            elif error.code() == KafkaError._PARTITION_EOF:
-                read[tp] = (pairs, message.offset())
-            elif not error.retriable():
-                raise EngineError(f"cannot restore {tp.topic} [{tp.partition}]: {error.str()}")
-        for tp, (pairs, position) in read.items():
-            if position:
-                restored(tp, pairs, position)
-            if position >= ends[tp]:
                 del ends[tp]
-                reader.pause([TopicPartition(*tp)])
-    return count
+        if not ends or stopped():
+            return 0
+        with closing(Consumer(self._settings, logger=quiet)) as consumer:
+            consumer.assign([TopicPartition(*tp, starts[tp]) for tp in ends])
+            return self._read(consumer, ends, restored, stopped)
+
+    def _read(
+        self,
+        consumer: Consumer,
+        ends: Mapping[TP, int],
+        restored: Restored,
+        stopped: Callable[[], bool],
+    ) -> int:
+        count, reading = 0, Partitions()
+        reading.assign(ends.keys())
+        reading.start(ends)
+        while reading.held and not stopped():
+            self._outage.pause(0)
+            messages: list[Any] = consumer.consume(1, POLL_S)
+            if messages:
+                messages += consumer.consume(POLL_MAX, FILL_S)
+            read = dict.fromkeys(reading.held, 0)
+            for tp, records in reading.sort(messages, self._failed).items():
+                self._outage.end()
+                read[tp] = records[-1].offset() + 1
+                restored(tp, [(record.key(), record.value()) for record in records], read[tp])
+                count += len(records)
+            for tp, end in reading.drained.items():
+                if end > read[tp]:  # past what is not to be seen
+                    read[tp] = end
+                    restored(tp, [], end)
+            done = {tp for tp, position in read.items() if position >= ends[tp]}
+            if done:
+                consumer.pause([TopicPartition(*tp) for tp in done])
+                reading.revoke(done)
+            reading.drained.clear()
+        return count
+
+    def is_committed(self, tp: TP, offset: int) -> bool:
+        """Whether the record at an offset is to be seen. Waits until that is decided."""
+        with closing(Consumer(self._settings, logger=quiet)) as consumer:
+            consumer.assign([TopicPartition(*tp, offset)])
+            while True:
+                self._outage.pause(0)
+                polled: list[Any] = consumer.consume(1, POLL_S)
+                for message in polled:
+                    if message.error() is None:
+                        return bool(message.offset() == offset)
+                    if message.error().code() != KafkaError._PARTITION_EOF:
+                        self._failed(message)
+                    elif message.offset() > offset:
+                        return False
+
+    def _failed(self, message: Any) -> None:
+        error: KafkaError = message.error()
+        if error.code() in LOST:
+            raise PositionLost({TP(message.topic(), message.partition())})
+        if error.code() in AWAY or error.retriable():
+            self._outage.tell(error)
+        else:
+            raise EngineError(f"cannot read {message.topic()}: {error.str()}")

@@ -173,5 +173,11 @@ class Log(Protocol):
     def now_ms(self) -> int:
         """The time, in ms since 1970 UTC, by which punctuations are due and outputs stamped."""
 
+    def interrupt(self) -> None:
+        """End whatever waits for Kafka, now and from now on, by raising Fenced; on any thread.
+
+        For an end of the worker while Kafka is away: only `close` may follow.
+        """
+
     def close(self) -> None:
         """Leave the group and disconnect; pending work is dropped."""

@@ -40,6 +40,8 @@ CREATE_TIME = 1
 
 TRANSACTION_TIMEOUT_MS = 15_000
 
+NOBODY: AbstractSet[TP] = frozenset()
+
 
 @dataclass(eq=False)
 class Transaction:
@@ -297,8 +299,10 @@ class MemoryCluster:
             for transaction in [t for t in self._open if owner in (None, t.owner)]:
                 self.finish(transaction, "aborted")
 
-    def wait_for_transactions(self, partitions: AbstractSet[TP], wait_s: float) -> bool:
-        """Wait for those that are open over records or committed offsets of these.
+    def wait_for_transactions(
+        self, wait_s: float, *, records: AbstractSet[TP] = NOBODY, offsets: AbstractSet[TP] = NOBODY
+    ) -> bool:
+        """Wait for those that are open over records, or over the committed offsets, of these.
 
         Answers whether there is none any more. What a killed worker left open counts as timed out:
         a wait is as long as it takes.
@@ -307,7 +311,8 @@ class MemoryCluster:
             for gone in list(self.gone):
                 self.abandon(gone)
             return self.changed.wait_for(
-                lambda: not any((t.touched | t.offsets) & partitions for t in self._open), wait_s
+                lambda: not any(t.touched & records or t.offsets & offsets for t in self._open),
+                wait_s,
             )
 
     def expire(self, owner: str) -> None:

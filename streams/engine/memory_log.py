@@ -130,6 +130,9 @@ class MemoryLog:
                 self._die()
             for tp in work.taken if fault == "overtaken" else ():
                 cluster.append_aborted(tp)
+            undrained = {tp for tp in work.taken if self._ends.get(tp) != work.taken[tp].first}
+            if undrained:
+                raise Overtaken(undrained)
             transaction = cluster.begin(self._name)
             transaction.offsets |= work.offsets.keys()
             ends = self._write(work, transaction)
@@ -169,7 +172,7 @@ class MemoryLog:
         overtaken = {
             tp
             for tp, (first, count) in work.taken.items()
-            if self._ends.get(tp) != first or written[tp] != list(range(first, first + count))
+            if written[tp] != list(range(first, first + count))
         }
         if overtaken:
             cluster.finish(transaction, "aborted")
@@ -196,7 +199,7 @@ class MemoryLog:
         """Where the group stands; see Log.committed."""
         self._begin("committed")
         with self._cluster.changed:
-            if not self._cluster.wait_for_transactions(partitions, TRANSACTIONS_S):
+            if not self._cluster.wait_for_transactions(TRANSACTIONS_S, offsets=partitions):
                 raise EngineError("the group's offsets are not settled: a transaction is open")
             committed = self._group.committed
             return {tp: committed.get(tp, self._cluster.start(tp)) for tp in partitions}
@@ -218,7 +221,7 @@ class MemoryLog:
             }
         if lost:
             raise PositionLost(lost)
-        while not cluster.wait_for_transactions(positions.keys(), IDLE_S):
+        while not cluster.wait_for_transactions(IDLE_S, records=positions.keys()):
             if stopped():
                 return 0
         return sum(
@@ -299,6 +302,9 @@ class MemoryLog:
             self._cluster.wake()
 
     # -- the end
+
+    def interrupt(self) -> None:
+        """Nothing waits for long here."""
 
     def close(self) -> None:
         """Leave the group, unless this worker was killed or fenced."""

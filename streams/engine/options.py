@@ -5,6 +5,8 @@ from typing import Any
 
 from .errors import EngineError
 
+PROTOCOLS = ("classic", "consumer")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -13,19 +15,24 @@ class Options:
     dead-letters: where failing records go, `<app id>-dead-letters` unless said.
     session-timeout-ms: how long the group waits for a worker that is gone, 6000 unless said.
     cut-through: `on` to work on this worker's own outputs at once, `off` unless said.
+    group-protocol: how workers share partitions. `classic`, unless said: at each rebalance they let
+        go of all for a moment, and one that was killed and comes back has its own at once.
+        `consumer` (KIP-848): they let go of what moves only, but Kafka keeps the partitions of one
+        that was killed until its session is over, which the brokers' settings say: 45 s.
     """
 
     bootstrap: str
     dead_letters: str
     session_timeout_ms: int = 6000
     cut_through: bool = False
+    group_protocol: str = PROTOCOLS[0]
 
     @classmethod
     def of(cls, app: Any) -> "Options":
         """Those of an application, from all of its broker URLs. Raises EngineError."""
         urls = app.conf.broker
         query = {name: value for url in urls for name, value in url.query.items()}
-        known = {"cut-through", "dead-letters", "session-timeout-ms"}
+        known = {"cut-through", "dead-letters", "group-protocol", "session-timeout-ms"}
         if set(query) - known:
             raise EngineError(
                 f"unknown option {sorted(set(query) - known)} in the broker's URL: "
@@ -37,11 +44,15 @@ class Options:
             raise EngineError("session-timeout-ms in the broker's URL has to be a number") from None
         if query.get("cut-through", "off") not in ("on", "off"):
             raise EngineError("cut-through in the broker's URL has to be on or off")
+        protocol = query.get("group-protocol", cls.group_protocol)
+        if protocol not in PROTOCOLS:
+            raise EngineError(f"group-protocol in the broker's URL has to be one of {PROTOCOLS}")
         return cls(
             bootstrap=",".join(_server(url) for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
             session_timeout_ms=timeout,
             cut_through=query.get("cut-through") == "on",
+            group_protocol=protocol,
         )
 
 

@@ -139,7 +139,9 @@ class Transport(base.Transport):
     def new_log(self, options: Options, instance: str) -> Log:
         """The log of a worker of this name, on Kafka."""
         group = self.app.conf.id
-        return KafkaLog(options.bootstrap, group, instance, options.session_timeout_ms)
+        return KafkaLog(
+            options.bootstrap, group, instance, options.session_timeout_ms, options.group_protocol
+        )
 
     def new_reader(self, topic: str) -> Reader:
         """A reader of a topic's new records, outside of the group."""

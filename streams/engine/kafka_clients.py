@@ -1,0 +1,78 @@
+"""How the clients of the log on Kafka are set: small queues, short waits, nothing thrown away."""
+
+import logging
+from collections.abc import Mapping
+
+logger = logging.getLogger(__name__)
+
+Settings = Mapping[str, str | int | float | bool]
+
+TRANSACTION_TIMEOUT_S = 15.0
+"""An open transaction of a killed worker holds every read_committed reader up for so long."""
+
+LARGEST_RECORD = 8 << 20
+"""Above what agents may send (sizes.py), so that a dead letter has room for its headers."""
+
+PRODUCER: Settings = {
+    "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
+    "partitioner": "murmur2_random",
+    # A transaction is flushed as soon as it is written, and what is written before goes out while
+    # its partitions are being registered: waiting longer makes no fuller batches.
+    "linger.ms": 0,
+    "batch.size": 1 << 20,
+    "message.max.bytes": LARGEST_RECORD,
+    "queue.buffering.max.messages": 1_000_000,
+    "queue.buffering.max.kbytes": 64 << 10,
+    "retry.backoff.ms": 1,  # the default, 100, is paid while the last commit completes
+}
+
+CONSUMER: Settings = {
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "earliest",  # where a partition was cut; going back is found out
+    "isolation.level": "read_committed",
+    # One queue for all partitions: what comes last waits behind what is in it.
+    "queued.min.messages": 10_000,
+    "queued.max.messages.kbytes": 4 << 10,
+    "fetch.max.bytes": LARGEST_RECORD,
+    "max.partition.fetch.bytes": 1 << 20,
+    "fetch.queue.backoff.ms": 1,
+    "fetch.wait.max.ms": 50,
+}
+
+CLASSIC: Settings = {
+    "group.protocol": "classic",
+    "partition.assignment.strategy": "range",  # keeps joined topics on one worker
+}
+
+CONSUMER_PROTOCOL: Settings = {
+    "group.protocol": "consumer",
+    "group.remote.assignor": "range",
+}
+
+READER: Settings = {
+    # librdkafka wants the name of a group, even of one that nobody ever joins.
+    "group.id": "hiresort-reads-alone",
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "queued.min.messages": 200_000,
+    "queued.max.messages.kbytes": 64 << 10,
+    "fetch.max.bytes": 32 << 20,
+    "max.partition.fetch.bytes": 4 << 20,
+    "fetch.queue.backoff.ms": 1,
+    "fetch.wait.max.ms": 10,
+}
+"""For reading partitions from one end to the other."""
+
+
+class Librdkafka:
+    """Takes librdkafka's own lines: dozens a second when Kafka is away, and all told elsewhere."""
+
+    def log(self, level: int, template: str, *parts: str) -> None:
+        """Tell that a partition was cut, and keep the rest for whoever looks for it."""
+        logger.log(logging.WARNING if parts[0] == "OFFSET" else logging.DEBUG, template, *parts)
+
+
+quiet = Librdkafka()
