@@ -84,8 +84,8 @@ class MemoryTransport(Transport):
 
     def holders(self) -> dict[TP, str]:
         """Which worker holds each partition that is read."""
-        group, topics = self.cluster.groups.get(self.app.conf.id), self.app._fetcher.topics
+        group = self.cluster.groups.get(self.app.conf.id)
         if group is None:
             return {}
-        counts = {topic: self.cluster.partitions(topic) for topic in topics}
-        return {tp: name for name in group.members for tp in group.share(name, counts)}
+        count_of = self.cluster.partitions
+        return {tp: name for name in group.members for tp in group.share(name, count_of)}
