@@ -1,0 +1,1 @@
+"""The reference work on Faust as it comes."""
