@@ -12,11 +12,15 @@ SANITIZED := LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+BENCH_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make bench-lock"
+
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test kills sanitize lint format lock
+.PHONY: help up down clean status test kills sanitize lint format lock bench bench-quick \
+	bench-report bench-lock
 
 help:  ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 up: $(STAMP)  ## Start the whole system on this machine
 	@$(BIN)/hiresort up
@@ -42,6 +46,20 @@ sanitize: $(STAMP)  ## Test and fuzz the modules in C, built with sanitizers, fo
 	$(SANITIZED) $(BIN)/pytest -q -o pythonpath="build/sanitize/lib ." \
 		tests/schemas tests/engine/test_murmur2.py
 	$(SANITIZED) PYTHONPATH=build/sanitize/lib:. $(BIN)/python -P -m tests.schemas.fuzz --seconds $(SECONDS)
+
+bench: $(STAMP)  ## Measure beside the peers, an hour, and write docs/performance.md; ARGS="--only T,L"
+	$(BIN)/python -m bench run $(ARGS)
+
+bench-quick: $(STAMP)  ## Measure throughput and latency beside Kafka Streams, 3 minutes
+	$(BIN)/python -m bench run --quick $(ARGS)
+
+bench-report: $(STAMP)  ## Write docs/performance.md again, from the newest results
+	$(BIN)/python -m bench report $(RESULTS)
+
+bench-lock: $(STAMP)  ## Resolve the requirements of the peers and the plots anew
+	for each in bench/quix_streams bench/stock_faust bench; do \
+		$(BENCH_COMPILE) --upgrade $$each/requirements.in -o $$each/requirements.txt || exit; \
+	done
 
 lint: $(STAMP)  ## Check style, types, imports and files
 	$(BIN)/ruff check
