@@ -152,6 +152,6 @@ def _kills(of: Scaled) -> list[Entry]:
         entry(OURS, 200_000, 5),
         entry(OURS, 100_000, 4, resorts=FEW_RESORTS),
         entry(STREAMS, 200_000, 5),
-        entry(QUIX, 20_000, 3),
+        entry(QUIX, 40_000, 3),
         entry(FAUST, 3_000, 3),
     ]

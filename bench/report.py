@@ -69,9 +69,9 @@ def _introduction(results: Results) -> str:
     about = results.about
     day = time.strftime("%Y-%m-%d", time.gmtime(about.get("started_at", 0)))
     machine = about["machine"]
-    taken = (results.about.get("finished_at", 0) - about.get("started_at", 0)) / 60
+    taken = sum(each.get("seconds_taken", 0) for each in results.measurements.values()) / 60
     return (
-        f"What `make bench` measured on {day}, all peers in one run of {max(taken, 0):.0f} minutes:"
+        f"What `make bench` measured on {day}, all peers in one run of {taken:.0f} minutes:"
         f" {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']:.0f} GiB,"
         " everything on the same machine: Kafka, the workers, the generator and the reader that"
         " stops the clock. Absolute figures move with the machine and the hour; compare within"

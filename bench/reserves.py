@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from random import Random
 
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bench.avro import Value, encoder
 from hiresort.deadlines import until
+from hiresort.kafka_clients import admin
 
 COMMANDS = "reservation-commands"
 REQUESTS = "payment-requests"
@@ -78,21 +78,21 @@ def row_key(command: Value) -> bytes:
 
 def create_topics(bootstrap: str, prefix: str) -> None:
     """Create the four topics, empty."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    made = admin.create_topics([NewTopic(f"{prefix}{topic}", PARTITIONS, 1) for topic in TOPICS])
+    client = admin(bootstrap)  # kept: its answers come as long as it is there
+    made = client.create_topics([NewTopic(f"{prefix}{topic}", PARTITIONS, 1) for topic in TOPICS])
     for future in made.values():
         future.result(ADMIN_S)
 
 
 def delete_topics(bootstrap: str, prefix: str) -> None:
     """Delete every topic whose name holds the prefix, those that a peer made included."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    client = admin(bootstrap)
 
     def named() -> list[str]:
-        return [t for t in admin.list_topics(timeout=ADMIN_S).topics if prefix in t]
+        return [t for t in client.list_topics(timeout=ADMIN_S).topics if prefix in t]
 
     found = named()
-    for future in (admin.delete_topics(found) if found else {}).values():
+    for future in (client.delete_topics(found) if found else {}).values():
         future.result(ADMIN_S)
     until(lambda: not named(), ADMIN_S)
 

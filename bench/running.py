@@ -40,6 +40,7 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self._kafka.stop()
+        shutil.rmtree(KAFKA / "data", ignore_errors=True)
 
     def broker(self) -> Broker:
         """The broker, once the machine has calmed down."""
@@ -58,14 +59,15 @@ class Stage:
 
 def build(peers: Mapping[str, Peer], results: Results) -> dict[str, Peer]:
     """Build each; answers those that can be had here. What fails is noted and told."""
-    built = {}
+    built: dict[str, Peer] = {}
+    left_out = results.about["left_out"] = {}
     for name, peer in peers.items():
         started = time.monotonic()
         try:
             peer.build()
         except BuildFailed as error:
             click.echo(f"{peer.label} is left out: {error}", err=True)
-            results.about.setdefault("left_out", {})[peer.label] = str(error).splitlines()[0]
+            left_out[peer.label] = str(error).splitlines()[0]
         else:
             built[name] = peer
             click.echo(f"{peer.label} is ready ({time.monotonic() - started:.0f} s)")
