@@ -72,6 +72,10 @@ class Trial:
         """Fail whatever is still waited for after so many seconds from now."""
         self._deadline = time.monotonic() + seconds
 
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self._deadline
+
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         create_topics(self.broker.bootstrap, self.prefix)

@@ -50,7 +50,7 @@ def _stalls(trial: Trial, rows: set[bytes], goal: int) -> bool:
     while len(rows) < goal:
         before = len(rows)
         until(partial(over, before), STALL_S)
-        if len(rows) == before:
+        if len(rows) == before or trial.over():
             return True
     return False
 

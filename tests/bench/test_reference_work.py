@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -33,15 +33,20 @@ def trial(kafka: LocalKafka, tmp_path: Path) -> Iterator[Trial]:
 @contextmanager
 def commands_coming(trial: Trial) -> Iterator[None]:
     """Commands come evenly, so that there is always some work under way."""
+    ending = Event()
 
     def send() -> None:
         for _ in pace(trial.broker.bootstrap, trial.prefix, GIVEN, RATE):
-            pass
+            if ending.is_set():
+                return
 
     sending = Thread(target=send)
     sending.start()
-    yield
-    sending.join()
+    try:
+        yield
+    finally:
+        ending.set()
+        sending.join()
 
 
 @pytest.mark.slow
