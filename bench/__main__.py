@@ -70,7 +70,8 @@ def run(**options: Any) -> None:
     wanted = {step.entry.peer for step in steps}
     peers = running.build({peer.name: peer for peer in ALL if peer.name in wanted}, results)
     _describe(results, scale)
-    running.run(steps, peers, results)
+    patience_s = running.QUIET_SOON_S if options["quick"] else running.QUIET_WITHIN_S
+    running.run(steps, peers, results, patience_s)
     click.echo(f"\n{goals_table(results)}\n\n{results.file}")
     if whole:
         write_report(results)

@@ -20,7 +20,8 @@ from hiresort.local.kafka import LocalKafka, LocalKafkaError
 
 QUIET_CORES = 0.3
 """A machine that uses less is quiet: the last measurement's traces are gone, others are idle."""
-QUIET_WITHIN_S = 60.0
+QUIET_WITHIN_S, QUIET_SOON_S = 60.0, 10.0
+"""How long to wait for that; in a hurry."""
 LOOK_S = 1.0
 
 EXPECTED = (TrialFailed, KafkaException, LocalKafkaError, OSError, ValueError, LookupError)
@@ -30,7 +31,8 @@ EXPECTED = (TrialFailed, KafkaException, LocalKafkaError, OSError, ValueError, L
 class Stage:
     """The Kafka that all measurements of a run share; started anew if it should die."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet_within_s: float) -> None:
+        self._quiet_within_s = quiet_within_s
         shutil.rmtree(KAFKA, ignore_errors=True)
         self._kafka = LocalKafka(KAFKA)
 
@@ -47,7 +49,7 @@ class Stage:
         process = self._kafka.process
         if process is None or not process.alive():
             self._kafka.start()
-        deadline = time.monotonic() + QUIET_WITHIN_S
+        deadline = time.monotonic() + self._quiet_within_s
         used = busy_s()
         while time.monotonic() < deadline:
             time.sleep(LOOK_S)
@@ -74,11 +76,19 @@ def build(peers: Mapping[str, Peer], results: Results) -> dict[str, Peer]:
     return built
 
 
-def run(steps: Sequence[Step], peers: Mapping[str, Peer], results: Results) -> None:
-    """Make every measurement that is not in the results yet."""
+def run(
+    steps: Sequence[Step],
+    peers: Mapping[str, Peer],
+    results: Results,
+    quiet_within_s: float = QUIET_WITHIN_S,
+) -> None:
+    """Make every measurement that is not in the results yet.
+
+    `quiet_within_s`: how long to wait before each for a machine that is quiet.
+    """
     todo = [step for step in steps if step.entry.peer in peers and not results.has(step.key)]
     shutil.rmtree(LOGS / "workers", ignore_errors=True)
-    with Stage() as stage:
+    with Stage(quiet_within_s) as stage:
         for number, step in enumerate(todo, 1):
             started = time.time()
             made = _measure(stage, step, peers[step.entry.peer])
