@@ -113,6 +113,7 @@ def _reader(bootstrap: str, more: dict[str, str | int | float | bool]) -> Consum
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
+            "log_level": 0,  # what matters is raised
             "group.id": f"bench-{uuid.uuid4().hex}",  # nobody else's; it keeps no offsets
             "isolation.level": "read_committed",
             "enable.auto.commit": False,

@@ -1,6 +1,7 @@
 """Who does the reference work, and how each is started."""
 
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,10 @@ class Peer(ABC):
         """Its settings as it reads them."""
         return {"COMMIT_MS": str(settings.commit_ms), "THREADS": str(settings.threads)}
 
+    def wipe(self, state: Path) -> None:
+        """Remove the tables of a worker, whose name as a member of the group stays."""
+        shutil.rmtree(state)
+
     def table_key(self, key: bytes) -> bytes:
         """A changelog's key as the checker knows it; see checking.Log."""
         return key
@@ -102,6 +107,17 @@ class Hiresort(Peer):
     def changelogs(self, prefix: str) -> Changelogs:
         """Three of them."""
         return _faust_changelogs(prefix)
+
+    def wipe(self, state: Path) -> None:
+        """The name is in the same folder; with a new one it would wait for the old one's session.
+
+        Kafka Streams' name is a setting and stays too.
+        """
+        names = {file: file.read_text() for file in state.rglob("name") if file.is_file()}
+        shutil.rmtree(state)
+        for file, name in names.items():
+            file.parent.mkdir(parents=True)
+            file.write_text(name)
 
 
 class KafkaStreams(Peer):

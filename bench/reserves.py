@@ -102,6 +102,7 @@ def producer(bootstrap: str, linger_ms: int = 20) -> Producer:
     return Producer(
         {
             "bootstrap.servers": bootstrap,
+            "log_level": 0,
             "partitioner": "murmur2_random",
             "linger.ms": linger_ms,
             "batch.size": 262_144,

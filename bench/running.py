@@ -20,7 +20,7 @@ from hiresort.local.kafka import LocalKafka, LocalKafkaError
 
 QUIET_CORES = 0.3
 """A machine that uses less is quiet: the last measurement's traces are gone, others are idle."""
-QUIET_WITHIN_S, QUIET_SOON_S = 60.0, 10.0
+QUIET_WITHIN_S, QUIET_SOON_S = 30.0, 10.0
 """How long to wait for that; in a hurry."""
 LOOK_S = 1.0
 

@@ -157,8 +157,8 @@ class Trial:
             worker.stop()
 
     def wipe(self) -> None:
-        """Remove the state of workers that were ended."""
-        shutil.rmtree(self.state)
+        """Remove the state of workers that were ended; they keep their names."""
+        self.peer.wipe(self.state)
 
     def _why(self) -> str:
         dead = [worker for worker in self.workers if not worker.alive()]

@@ -42,7 +42,6 @@ def recovery(trial: Trial, size: int) -> dict[str, Any]:
         used_s, memory = trial.cpu_s(), trial.memory()
     return {
         "rows": 2 * done + len(nights),
-        "restart_s": sorted(restarts)[len(restarts) // 2],
         "restarts_s": restarts,
         "restore_s": restored_s,
         "restore_cpu_s": round(used_s, 2),
