@@ -98,12 +98,12 @@ def _fastavro(record_type: type[Record]) -> tuple[Run, Run]:
     return write, read
 
 
-def _record(shape: Shape, rng: random.Random) -> Any:  # noqa: ANN401  # of the shape's type
+def _record(shape: Shape, rng: random.Random) -> Any:  # of the shape's type
     values = {field.name: _value(field, rng) for field in shape.fields}
     return getattr(records, shape.name)(**values)
 
 
-def _value(field: Field, rng: random.Random) -> Any:  # noqa: ANN401  # of the field's type
+def _value(field: Field, rng: random.Random) -> Any:  # of the field's type
     """A value as they are: ids and words, small numbers, instants of this year."""
     if field.optional and rng.random() < 0.5:  # noqa: PLR2004  # every second one
         return None
