@@ -75,14 +75,18 @@ class TableManager(faust.tables.TableManager):
         opened = Opened()
         try:
             for table in self.all():
-                identity = f"{self.app.conf.id}/{log.identity(table.changelog_name)}"
+                identity = self.identity_of(table, log)
                 for number in numbers:
-                    opened.add(table, number, folder / f"{table.name}-{number}", identity)
+                    opened.add(table, number, path_of(folder, table.name, number), identity)
             opened.restore(log, stopped, Metrics.of(self.app))
         except BaseException:
             opened.close(set(numbers))
             raise
         return opened
+
+    def identity_of(self, table: Table, log: Log) -> str:
+        """Names what a table's stores hold."""
+        return f"{self.app.conf.id}/{log.identity(table.changelog_name)}"
 
     def close(self, partitions: Iterable[int]) -> None:
         """Close these partitions of every table."""
@@ -143,7 +147,13 @@ class TableManager(faust.tables.TableManager):
         return stopped
 
 
-def _store(path: Path, identity: str) -> Store:
+def path_of(folder: Path, table: str, number: int) -> Path:
+    """Where a partition of a table is kept."""
+    return folder / f"{table}-{number}"
+
+
+def open_store(path: Path, identity: str) -> Store:
+    """Open a store, anew where what is there is of no use."""
     if Store.is_old(path):
         logger.warning("%s is too old to be brought up to date; rebuilding it", path)
         shutil.rmtree(path)
@@ -168,15 +178,12 @@ class Opened:
     def add(self, table: Table, number: int, path: Path, identity: str) -> None:
         """Open a partition of a table."""
 
-        def shard() -> Shard:
-            return table.shard_of(number, _store(path, identity))
-
         def anew() -> Shard:
             shutil.rmtree(path)
-            return shard()
+            return table.shard_of(number, open_store(path, identity))
 
         tp = TP(table.changelog_name, number)
-        self._shards[tp] = (table, shard())
+        self._shards[tp] = (table, table.shard_of(number, open_store(path, identity)))
         self._wipes[tp] = anew
 
     def restore(self, log: Log, stopped: Callable[[], bool], metrics: Metrics) -> None:
@@ -225,14 +232,15 @@ class Opened:
     def _restored(self, tp: TP, pairs: Pairs, position: int) -> None:
         self._count += len(pairs)
         table, shard = self._shards[tp]
-        _restored(table, shard, pairs, position)
+        write_rows(table, shard, pairs, position)
         self._metrics.restored(table.name, len(pairs))
         if time.monotonic() - self._told_at > PROGRESS_S:
             self._told_at = time.monotonic()
             logger.info("restoring: %d records so far", self._count)
 
 
-def _restored(table: Table, shard: Shard, pairs: Pairs, position: int) -> None:
+def write_rows(table: Table, shard: Shard, pairs: Pairs, position: int) -> None:
+    """Write what was read of a changelog up to a position."""
     # of a topic that others write, what cannot be read must not hide what was there before
     rows = (p for p in pairs if _readable(table, *p)) if table.source is not None else pairs
     shard.apply(dict(rows), position)  # type: ignore[arg-type]  # a changelog's records have keys
