@@ -19,6 +19,7 @@ class Options:
         go of all for a moment, and one that was killed and comes back has its own at once.
         `consumer` (KIP-848): they let go of what moves only, but Kafka keeps the partitions of one
         that was killed until its session is over, which the brokers' settings say: 45 s.
+    standbys: how many other workers follow each table's partition, 0 unless said.
     """
 
     bootstrap: str
@@ -26,13 +27,14 @@ class Options:
     session_timeout_ms: int = 6000
     cut_through: bool = False
     group_protocol: str = PROTOCOLS[0]
+    standbys: int = 0
 
     @classmethod
     def of(cls, app: Any) -> "Options":
         """Those of an application, from all of its broker URLs. Raises EngineError."""
         urls = app.conf.broker
         query = {name: value for url in urls for name, value in url.query.items()}
-        known = {"cut-through", "dead-letters", "group-protocol", "session-timeout-ms"}
+        known = {"cut-through", "dead-letters", "group-protocol", "session-timeout-ms", "standbys"}
         if set(query) - known:
             raise EngineError(
                 f"unknown option {sorted(set(query) - known)} in the broker's URL: "
@@ -47,12 +49,15 @@ class Options:
         protocol = query.get("group-protocol", cls.group_protocol)
         if protocol not in PROTOCOLS:
             raise EngineError(f"group-protocol in the broker's URL has to be one of {PROTOCOLS}")
+        if not (standbys := query.get("standbys", "0")).isdecimal():
+            raise EngineError("standbys in the broker's URL has to be a number from 0 on")
         return cls(
             bootstrap=",".join(_server(url) for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
             session_timeout_ms=timeout,
             cut_through=query.get("cut-through") == "on",
             group_protocol=protocol,
+            standbys=int(standbys),
         )
 
 
