@@ -24,6 +24,7 @@ from .lanes import QUEUE_BYTES
 from .log import Log, Message
 from .metrics import Levels, Metrics
 from .options import Options
+from .standby import Standby, StandbyLog
 from .table import Table
 from .tables import TableManager
 from .unit import Step, Unit
@@ -56,6 +57,9 @@ class LogTransport(Protocol):
     def new_log(self, options: Options, instance: str) -> Log:
         """The log for a worker of this name."""
 
+    def new_standby_log(self, options: Options) -> StandbyLog:
+        """What its standbys read by."""
+
 
 class Engine(Service):
     """Faust's fetcher: everything between the log and the agents.
@@ -76,6 +80,7 @@ class Engine(Service):
         self.metrics.levels = self._levels
         self.held = Held(self)
         self.cut_through = CutThrough(self)
+        self.standby = Standby(self)
         self.taking = False
         self.subscribed_topics: frozenset[str] = frozenset()
         self.log_thread = ThreadPoolExecutor(1, "hiresort-log")
@@ -306,6 +311,7 @@ class Engine(Service):
                 self._followed.setdefault(table.changelog_name, []).append(table)
         self.subscribed_topics = frozenset({*self.topics, *self._followed})
         log.open(sorted(self.subscribed_topics), self)
+        self.standby.start()
         return log
 
     def _check_partitions(self, log: Log) -> None:
@@ -395,6 +401,7 @@ class Engine(Service):
         if self._logs is not None:
             await self.blocking(self._logs.close)
         await self.held.stop()
+        await self.standby.stop()
         self._instance.close()
         self._instance = None
         self.log_thread.shutdown()

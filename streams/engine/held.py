@@ -74,6 +74,8 @@ class Held:
             lane.drop()
             # here and not on the log's thread: timers read the tables on this one
             self._engine.tables.close({number})
+            if lane.ready:
+                self._engine.standby.returned({number})
             self._due_ms = {at: due for at, due in self._due_ms.items() if at[1] != number}
         for tp in [tp for tp in self.positions if tp.partition not in self.lanes]:
             del self.positions[tp]
@@ -113,8 +115,10 @@ class Held:
         if engine.should_stop:
             opened.close(new)
             return
-        opened.close({number for number in new if lanes[number].gone})
-        opened.install({number for number in new if not lanes[number].gone})
+        gone = {number for number in new if lanes[number].gone}
+        opened.close(gone)
+        engine.standby.returned(gone)
+        opened.install(new - gone)
         await engine.announce({tp for tp in starts if not lanes[tp.partition].gone})
         if engine.should_stop:
             return

@@ -8,6 +8,7 @@ from faust.types.tuples import TP, RecordMetadata
 from .errors import EngineError
 from .memory import CREATE_TIME, MemoryCluster
 from .memory_log import MemoryLog
+from .memory_standby import MemoryStandbyLog
 from .options import Options
 from .producer import Producer
 from .reader import MemoryReader
@@ -89,3 +90,7 @@ class MemoryTransport(Transport):
             return {}
         count_of = self.cluster.partitions
         return {tp: name for name in group.members for tp in group.share(name, count_of)}
+
+    def new_standby_log(self, options: Options) -> MemoryStandbyLog:
+        """What a worker's standbys read by, in memory."""
+        return MemoryStandbyLog(self.cluster)

@@ -72,7 +72,7 @@ class TableManager(faust.tables.TableManager):
         self, numbers: Iterable[int], log: Log, folder: Path, stopped: Callable[[], bool]
     ) -> "Opened":
         """Open and restore these partitions of every table; blocks, on the restoring thread."""
-        opened = Opened()
+        opened = Opened(self.app._fetcher.standby.open)
         try:
             for table in self.all():
                 identity = self.identity_of(table, log)
@@ -168,7 +168,8 @@ def open_store(path: Path, identity: str) -> Store:
 class Opened:
     """Shards that were opened, and restored, and are not part of their tables yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, store_of: Callable[[str, int, Path, str], Store]) -> None:
+        self._store_of = store_of
         self._shards: dict[TP, tuple[Table, Shard]] = {}
         self._wipes: dict[TP, Callable[[], Shard]] = {}
         self._metrics: Metrics
@@ -183,7 +184,8 @@ class Opened:
             return table.shard_of(number, open_store(path, identity))
 
         tp = TP(table.changelog_name, number)
-        self._shards[tp] = (table, table.shard_of(number, open_store(path, identity)))
+        store = self._store_of(table.name, number, path, identity)
+        self._shards[tp] = (table, table.shard_of(number, store))
         self._wipes[tp] = anew
 
     def restore(self, log: Log, stopped: Callable[[], bool], metrics: Metrics) -> None:

@@ -14,11 +14,13 @@ from mode import Service
 from .engine import Engine
 from .errors import Unsupported
 from .kafka import KafkaLog
+from .kafka_standby import KafkaStandbyLog
 from .log import Log
 from .options import Options
 from .producer import Producer
 from .reader import KafkaReader, Reader
 from .wiring import check
+from .standby import StandbyLog
 
 if TYPE_CHECKING:
     from .topic import Topic
@@ -142,6 +144,10 @@ class Transport(base.Transport):
         return KafkaLog(
             options.bootstrap, group, instance, options.session_timeout_ms, options.group_protocol
         )
+
+    def new_standby_log(self, options: Options) -> StandbyLog:
+        """What a worker's standbys read by, on Kafka."""
+        return KafkaStandbyLog(options.bootstrap, f"{self.app.conf.id}-standby")
 
     def new_reader(self, topic: str) -> Reader:
         """A reader of a topic's new records, outside of the group."""
