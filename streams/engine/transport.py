@@ -19,8 +19,8 @@ from .log import Log
 from .options import Options
 from .producer import Producer
 from .reader import KafkaReader, Reader
-from .wiring import check
 from .standby import StandbyLog
+from .wiring import check
 
 if TYPE_CHECKING:
     from .topic import Topic
