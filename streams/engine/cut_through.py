@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types.tuples import TP
 
-from .log import Headers, Message, Output, Taken, Work
+from .log import Headers, Message, Output, Taken
+from .unit import Unit
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -80,11 +81,13 @@ class CutThrough:
         """Begin with what the log has polled to its end, as far as nothing is under way there."""
         if not self.on:
             return
-        taken = self._engine.unit.taken
+        taken, lanes = self._engine.unit.taken, self._engine.held.lanes
         now = time.monotonic() if self._read_back else 0.0
         self._next = {
             tp: offset + (taken[tp].count if tp in taken else 0)
             for tp, offset in drained.items()
+            # the log goes on with what is left of a number that has no lane, or a new one
+            if (lane := lanes.get(tp.partition)) is not None and lane.ready
             if tp not in self._read_back or self._read_back[tp][0] < now
         }
 
@@ -116,11 +119,13 @@ class CutThrough:
             lane.add(tp, records)
             lane.run()
 
-    def close(self, work: Work) -> None:
+    def close(self, unit: Unit) -> None:
         """The unit is about to be committed: a marker follows its records in each partition."""
-        for tp in work.taken:
+        for tp in unit.taken:
             if tp in self._next:
                 self._next[tp] += 1
+        for tp in unit.untaken:
+            self._next.pop(tp, None)
 
     def overtaken(self, partitions: AbstractSet[TP]) -> None:
         """Others write to these: read them back for a while."""
@@ -130,5 +135,5 @@ class CutThrough:
             self._read_back[tp] = (time.monotonic() + back_off, back_off)
 
     def forget(self) -> None:
-        """The unit was dropped: nothing is known before the log was polled again."""
+        """The unit was dropped, or lanes went: nothing is known until the log was polled again."""
         self._next = {}

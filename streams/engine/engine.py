@@ -240,7 +240,7 @@ class Engine(Service):
     async def _commit(self, log: Log) -> None:
         unit, self.unit, self._committing = self.unit, Unit(), True
         work = unit.close()
-        self.cut_through.close(work)
+        self.cut_through.close(unit)
         began = time.monotonic()
         try:
             async with asyncio.timeout(COMMIT_S):
@@ -363,6 +363,7 @@ class Engine(Service):
         self.metrics.rebalanced()
         # what a lane has added to the open unit cannot be taken out of it
         self._spoiled = bool(self.unit)
+        self.cut_through.forget()
         self.held.go(partitions)
         await self.app.on_partitions_revoked.send(partitions)
 

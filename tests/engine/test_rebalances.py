@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.types.tuples import TP
 
+from streams.engine.driver import TopologyDriver
 from tests.engine.words import text
 
 DEADLINE_S = 5.0
@@ -87,3 +88,45 @@ async def test_a_partition_may_come_back_while_it_is_still_being_restored(drive:
         goes_on.set()
         await until(lambda: driver.app.crashed or driver.records("out") == ["there"])
         await driver.settle()
+
+
+async def test_what_is_sent_to_a_partition_that_went_is_left_to_its_next_owner(
+    tmp_path: Any,
+) -> None:
+    stands, goes_on = asyncio.Event(), asyncio.Event()
+
+    def topology(app: faust.App) -> None:
+        words, middle, out = (text(app, name) for name in ("words", "middle", "out"))
+        app.Table("rows", key_type=str, value_type=int)
+
+        @app.agent(words)
+        async def pass_on(stream: Any) -> None:
+            async for word in stream:
+                if word == "slow":
+                    stands.set()
+                    await goes_on.wait()
+                await middle.send(value=word, partition=1)
+
+        @app.agent(middle)
+        async def arrive(stream: Any) -> None:
+            async for word in stream:
+                await out.send(value=word)
+
+    def make() -> faust.App:
+        app = faust.App("tiny", broker="rdkafka://localhost?cut-through=on", topic_partitions=2)
+        topology(app)
+        return app
+
+    async with TopologyDriver(make, tmp_path) as driver:
+        driver.send("words", None, "warm", partition=0)
+        await driver.settle()
+        driver.send("words", None, "slow", partition=0)
+        driver.cluster.release()
+        await stands.wait()
+        take_away(driver, 1)
+        await until(lambda: 1 not in driver.app._fetcher.held.lanes)
+        goes_on.set()
+        await until(lambda: driver.app.crashed or "slow" in driver.records("middle"))
+        take_away(driver)
+        await driver.settle()
+        assert driver.records("out") == ["warm", "slow"]
