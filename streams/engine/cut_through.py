@@ -81,13 +81,11 @@ class CutThrough:
         """Begin with what the log has polled to its end, as far as nothing is under way there."""
         if not self.on:
             return
-        taken, lanes = self._engine.unit.taken, self._engine.held.lanes
+        taken = self._engine.unit.taken
         now = time.monotonic() if self._read_back else 0.0
         self._next = {
             tp: offset + (taken[tp].count if tp in taken else 0)
             for tp, offset in drained.items()
-            # the log goes on with what is left of a number that has no lane, or a new one
-            if (lane := lanes.get(tp.partition)) is not None and lane.ready
             if tp not in self._read_back or self._read_back[tp][0] < now
         }
 

@@ -198,17 +198,22 @@ class Engine(Service):
             wait_s = min(POLL_S, self.held.until_due_s(log.now_ms()))
             waits = [lane.until_due_ms() for lane in lanes.values()] if self.taking else []
             wait_s = min([wait_s, *(ms / 1000 for ms in waits if ms is not None)])
+        # those that are started only now are read from there on by the next poll
+        ready = {number: lane for number, lane in lanes.items() if lane.ready}
         fetched = await self.blocking(log.poll, wait_s)
         if self._spoiled:
             self.metrics.aborted("rebalance")
             await self._start_over(log)
             return
+        ready = {number: lane for number, lane in ready.items() if not lane.gone}
         for tp, messages in fetched.items():
             self.metrics.polled(tp.topic, len(messages), _size(messages))
-            lane = lanes.get(tp.partition)
-            if lane is not None and lane.ready:
-                lane.add(tp, messages)
-        self.cut_through.look(log.drained())
+            if tp.partition in ready:
+                ready[tp.partition].add(tp, messages)
+        # the log also reads on in what is left of a number that has no lane, or a new one
+        self.cut_through.look(
+            {tp: offset for tp, offset in log.drained().items() if tp.partition in ready}
+        )
         held_up = {lane.number for lane in lanes.values() if lane.busy and lane.bytes > QUEUE_BYTES}
         if held_up != {lane.number for lane in lanes.values() if lane.paused}:
             for lane in lanes.values():

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -130,3 +131,47 @@ async def test_what_is_sent_to_a_partition_that_went_is_left_to_its_next_owner(
         take_away(driver)
         await driver.settle()
         assert driver.records("out") == ["warm", "slow"]
+
+
+async def test_what_was_polled_before_a_partition_was_started_anew_is_done_once(
+    drive: Any,
+) -> None:
+    """Without tables the partitions of a number come and go each on its own."""
+
+    def topology(app: faust.App) -> None:
+        out = text(app, "out")
+
+        @app.agent(text(app, "words", "others"))
+        async def pass_on(stream: Any) -> None:
+            async for word in stream:
+                await out.send(value=word)
+
+    others, polling, goes_on = TP("others", 0), threading.Event(), threading.Event()
+
+    async with drive(topology) as driver:
+        await driver.settle()
+        cluster, log = driver.cluster, driver._transport.log
+
+        def wait(_: str, call: str) -> None:
+            if call == "poll" and polls:
+                polling.set()
+                goes_on.wait(DEADLINE_S)
+
+        polls = list[bool]()
+        cluster.before_call = wait
+
+        @driver.app.on_rebalance_complete.connect(weak=False)
+        async def have_it_polled_first(*_: Any, **__: Any) -> None:
+            polls.append(True)
+            await until(polling.is_set)
+            driver.send("others", None, "word")
+            goes_on.set()
+            deadline = time.monotonic() + DEADLINE_S
+            while not log._positions[others] and time.monotonic() < deadline:
+                time.sleep(0.001)  # noqa: ASYNC251  # the event loop has to wait with it
+
+        driver.cluster.release()
+        take_away(driver, 0)
+        await until(goes_on.is_set)
+        await driver.settle()
+        assert driver.records("out") == ["word"]
