@@ -55,18 +55,20 @@ class Reader:
             return 0
         with closing(Consumer(self._settings, logger=quiet)) as consumer:
             consumer.assign([TopicPartition(*tp, starts[tp]) for tp in ends])
-            return self._read(consumer, ends, restored, stopped)
+            reading = Partitions()
+            reading.assign(ends.keys())
+            reading.start(starts)
+            return self._read(consumer, reading, ends, restored, stopped)
 
     def _read(
         self,
         consumer: Consumer,
+        reading: Partitions,
         ends: Mapping[TP, int],
         restored: Restored,
         stopped: Callable[[], bool],
     ) -> int:
-        count, reading = 0, Partitions()
-        reading.assign(ends.keys())
-        reading.start(ends)
+        count = 0
         while reading.held and not stopped():
             self._outage.pause(0)
             messages: list[Any] = consumer.consume(1, POLL_S)
