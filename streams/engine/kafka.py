@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -29,6 +29,7 @@ OPEN_S = 30.0
 LOOK_S = 10.0
 """How long a worker that starts looks for Kafka."""
 
+REJOIN_S = 1.0
 LEAVE_S = 5.0
 LEAVING_S = 0.01
 
@@ -78,7 +79,9 @@ class KafkaLog:
         self._partitions = Partitions()
         self._membership: Any = None  # confluent_kafka has no public type for it
         self._topics: list[str] = []
-        self._closing = False
+        self._placed = self._closing = self._waits = False
+        self._fatal = ""
+        self._looks_at = 0.0
         self._listener: Listener
         self._consumer: Consumer | None = None
 
@@ -103,8 +106,12 @@ class KafkaLog:
         except KafkaException as exc:
             raise Fenced(f"this worker may not read on: {exc.args[0].str()}") from exc
         fetched = self._partitions.sort(messages, self._failed)
-        if fetched:
+        if self._fatal:
+            self._begin_anew(self._fatal)
+        elif fetched:
             self._outage.end()
+        elif not self._placed:
+            self._look_whether_placed()
         return fetched
 
     def start(self, offsets: Mapping[TP, int]) -> None:
@@ -132,6 +139,8 @@ class KafkaLog:
     def commit(self, work: Work) -> Mapping[TP, int]:
         """Make all of it visible or none; see Log.commit."""
         known = self._partitions
+        if not work.offsets.keys() <= known.held:
+            raise UnitAborted("some of its partitions are not this worker's any more")
         overtaken = known.overtaken(work.taken)
         if overtaken:
             raise Overtaken(overtaken)
@@ -247,16 +256,41 @@ class KafkaLog:
             on_lost=self._on_revoke,
         )
 
+    def _look_whether_placed(self) -> None:
+        """By KIP-848 a worker is not told that there is nothing for it."""
+        if not self._incremental or time.monotonic() < self._looks_at:
+            return
+        self._looks_at = time.monotonic() + REJOIN_S
+        with suppress(KafkaException):
+            if self._offsets.members().get(self._name) == self._joined().memberid():
+                self._placed = True
+                self._listener.on_assigned(set())
+
+    def _begin_anew(self, why: str) -> None:
+        """Join again, as long as Kafka keeps the place of a former worker of this name."""
+        if _said(KafkaError.FENCED_INSTANCE_ID, why):
+            raise Fenced("this worker was replaced by another of its name")
+        if not _said(KafkaError.UNRELEASED_INSTANCE_ID, why):
+            raise Fenced(f"this worker may not read on: {why}")
+        if not self._waits:
+            logger.warning("waiting for the session of a former %s to be over", self._name)
+        self._waits = True
+        self._leave(self._joined())
+        self._outage.pause(REJOIN_S)
+        self._fatal, self._closing = "", False
+        self._join()
+
     def _leave(self, consumer: Consumer) -> None:
         # A rebalance that is still to be told when librdkafka closes hangs it, and with it Python:
         # so there is to be none any more, and what there is is told before.
         self._closing = True
         deadline = time.monotonic() + LEAVE_S
-        consumer.unsubscribe()
-        while (consumer.consume(POLL_MAX, 0) or self._partitions.held) and (
-            time.monotonic() < deadline
-        ):
-            consumer.consume(1, LEAVING_S)
+        with suppress(KafkaException):  # of one whose errors are fatal
+            consumer.unsubscribe()
+            while (consumer.consume(POLL_MAX, 0) or self._partitions.held) and (
+                time.monotonic() < deadline
+            ):
+                consumer.consume(1, LEAVING_S)
         consumer.close()
 
     def _joined(self) -> Consumer:
@@ -276,7 +310,9 @@ class KafkaLog:
             self._membership = consumer.consumer_group_metadata()
         consumer.pause(waiting)
         self._partitions.assign(tps)
-        self._listener.on_assigned(tps)
+        if tps or not self._placed:
+            self._listener.on_assigned(tps)
+        self._placed = True
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {TP(p.topic, p.partition) for p in partitions} & self._partitions.held
@@ -318,10 +354,10 @@ class KafkaLog:
         error: KafkaError = message.error()
         if error.code() in GONE:
             self._look_for(message.topic())
-        elif error.fatal():
-            raise Fenced(f"this worker may not read on: {error.str()}")
         elif error.code() in AWAY:
             self._outage.tell(error)
+        elif error.code() == KafkaError._FATAL:
+            self._fatal = error.str()
         elif not error.retriable():
             logger.warning("consumer: %s", error.str())
 
@@ -338,6 +374,11 @@ def _telling(bootstrap: str) -> Iterator[None]:
         yield
     except KafkaException as exc:
         raise EngineError(f"Kafka at {bootstrap}: {exc.args[0].str()}") from exc
+
+
+def _said(code: int, text: str) -> bool:
+    """Whether a text that wraps an error is about this one: librdkafka keeps the code to itself."""
+    return KafkaError(code).str() in text
 
 
 def _missing(topic: str, error: KafkaError) -> str:

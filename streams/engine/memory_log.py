@@ -140,7 +140,8 @@ class MemoryLog:
                 self._die()
             if fault == "timeout":
                 cluster.advance(TRANSACTION_TIMEOUT_MS)
-            if fault == "abort" or self._generation != self._group.generation:
+            current = self._generation == self._group.generation
+            if fault == "abort" or not current or not work.offsets.keys() <= self._held:
                 cluster.finish(transaction, "aborted")
             if transaction.state == "aborted":
                 raise UnitAborted("transaction aborted")

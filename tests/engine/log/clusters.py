@@ -57,6 +57,8 @@ class Cluster(Protocol):
     """What a test does to a cluster, and asks of it."""
 
     group: str
+    incremental: bool
+    """Whether members let go of no more than what moves."""
 
     def create(self, topic: str, partitions: int = 1) -> str:
         """Make a topic; answers its name."""
@@ -93,6 +95,7 @@ class InMemory:
 
     def __init__(self, *, eager: bool) -> None:
         self.cluster = MemoryCluster(eager=eager)
+        self.incremental = not eager
 
     def create(self, topic: str, partitions: int = 1) -> str:  # noqa: D102
         self.cluster.create(topic, partitions)
@@ -155,6 +158,7 @@ class OnKafka:
 
     def __init__(self, bootstrap: str, protocol: str) -> None:
         self._bootstrap, self._protocol = bootstrap, protocol
+        self.incremental = protocol == "consumer"
         self._suffix = uuid.uuid4().hex[:8]
         self.group = f"group-{self._suffix}"
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
@@ -165,6 +169,7 @@ class OnKafka:
     ) -> str:
         name = f"{topic}-{self._suffix}"
         self._wait(self.admin.create_topics([NewTopic(name, partitions, 1, config=config or {})]))
+        self._until_told(name)
         return name
 
     def recreate(self, topic: str) -> None:  # noqa: D102
@@ -173,8 +178,10 @@ class OnKafka:
         deadline = time.monotonic() + DEADLINE_S
         while True:
             with suppress(KafkaException):
-                return self._wait(self.admin.create_topics([NewTopic(topic, partitions, 1)]))
+                self._wait(self.admin.create_topics([NewTopic(topic, partitions, 1)]))
+                break
             assert time.monotonic() < deadline, f"{topic} cannot be made again"
+        self._until_told(topic)
 
     def append(self, tp: TP, *values: bytes | None, key: bytes | None = None) -> None:  # noqa: D102
         for value in values:
@@ -237,6 +244,12 @@ class OnKafka:
         ]
         resource = ConfigResource(kind, name, incremental_configs=entries)
         self._wait(self.admin.incremental_alter_configs([resource]))
+
+    def _until_told(self, topic: str) -> None:
+        """Wait until clients are told of a topic."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].error is not None:
+            assert time.monotonic() < deadline, f"nobody is told of {topic}"
 
     @staticmethod
     def _wait(futures: Mapping[Any, Any]) -> None:
