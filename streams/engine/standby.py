@@ -41,13 +41,18 @@ REST = 3.0
 SETTLE_S = 1.0
 """How long the worker's own partitions have to stay the same before others are chosen."""
 
-ENDS_S = 5.0
+NOTHING_S = 30.0
+"""The same where it has none: that is so at first, and during each rebalance."""
+
+ENDS_S = 2.0
 """How often it is asked where the changelogs end, and whether they are still the same topics."""
 
 FRESH_S = 600.0
 """How often a store is written whose changelog is quiet, so that it is not taken for an old one."""
 
 RETRY_S = 5.0
+
+NOTHING = "nothing"
 
 
 class StandbyLog(Protocol):
@@ -91,6 +96,8 @@ class Followed:
         self.current_at = self.written_at = time.monotonic()
         """Nothing of what there was at that time is missing."""
         self._end, self._asked_at = 0, self.current_at
+        self.caught_up = False
+        """Whether an end was reached since it is followed."""
 
     @property
     def old(self) -> bool:
@@ -107,7 +114,9 @@ class Followed:
 
     def note_end(self, end: int) -> None:
         """The changelog ends here by now."""
-        if (self.shard.position or 0) < self._end:
+        position = self.shard.position or 0
+        self.caught_up = self.caught_up or position >= end
+        if position < self._end:
             return
         self.current_at = self._asked_at
         self._end, self._asked_at = end, time.monotonic()
@@ -149,7 +158,8 @@ class Standby:
         self._held_since = 0.0
         self._ids: dict[str, str] = {}
         self._looked_at = 0.0
-        self._problem = self._told = ""
+        self._problem, self._told = "", NOTHING
+        self._caught_up = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.lag: Mapping[TP, int] = {}
@@ -241,31 +251,36 @@ class Standby:
         held = {tp.partition for tp in set(self._engine.held.partitions)}
         if held != self._held:
             self._held, self._held_since = held, time.monotonic()
-        if time.monotonic() - self._held_since < SETTLE_S:
+        if time.monotonic() - self._held_since < (SETTLE_S if held else NOTHING_S):
             return
-        tables = {table.name: table for table in self._engine.tables.all()}
-        wanted = {Key(name, number) for name in tables for number in self._heritage(held)}
-        before = set(self._followed)
-        self._close(before - wanted)
-        for key in sorted(wanted - before):
-            if self._resting or self._stopping.is_set():
-                break
-            self._open(tables[key.table], key)
+        numbers = self._heritage(held)
+        tables = list(self._engine.tables.all())
+        self._close(
+            set(self._followed) - {Key(t.name, number) for t in tables for number in numbers}
+        )
+        for table in tables:
+            self._open(table, numbers)
 
     def _heritage(self, held: AbstractSet[int]) -> set[int]:
         engine = self._engine
         count = max(engine.partitions_of(table.changelog_name) for table in engine.tables.all())
         return heritage(held, count, engine.options.standbys)
 
-    def _open(self, table: Table, key: Key) -> None:
+    def _open(self, table: Table, numbers: AbstractSet[int]) -> None:
         engine = self._engine
-        path = path_of(engine.held.folder, key.table, key.number)
+        missing = {n for n in numbers - self._lent if Key(table.name, n) not in self._followed}
+        if not missing:
+            return
         identity = engine.tables.identity_of(table, engine.log_of_worker)
-        with self._lock:
-            if key.number not in self._lent:
-                shard = table.shard_of(key.number, open_store(path, identity))
-                self._followed[key] = Followed(table, shard, path, identity)
-                self._moved = True
+        for number in sorted(missing):
+            if self._resting or self._stopping.is_set():
+                return
+            path = path_of(engine.held.folder, table.name, number)
+            with self._lock:
+                if number not in self._lent:
+                    shard = table.shard_of(number, open_store(path, identity))
+                    self._followed[Key(table.name, number)] = Followed(table, shard, path, identity)
+                    self._moved = True
 
     def _close(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -290,7 +305,7 @@ class Standby:
         self.lag = {tp: behind for tp, behind in self.lag.items() if tp in positions}
         self._looked_at = 0.0
         if told != self._told:
-            self._told = told
+            self._told, self._caught_up = told, False
             logger.info("standby of %s", told)
 
     def _write(self, read: Mapping[TP, tuple[Pairs, int]]) -> None:
@@ -319,6 +334,9 @@ class Standby:
         self._ids |= ids
         self._rebuild({tp for tp in ends if tp.topic in made_anew}, "the topic was made anew")
         self.lag = self._note_ends(ends)
+        if not self._caught_up and all(one.caught_up for one in list(self._followed.values())):
+            self._caught_up = True
+            logger.info("standby of %s: up to date", self._told)
         old = {tp for tp in ends if any(followed.old for followed in self._of(tp))}
         self._rebuild(old, "too old to be brought up to date")
 
@@ -354,4 +372,4 @@ def _told(followed: Iterable[Key]) -> str:
     by_table: dict[str, list[int]] = {}
     for table, number in sorted(followed):
         by_table.setdefault(table, []).append(number)
-    return ", ".join(f"{table} {numbers}" for table, numbers in by_table.items()) or "nothing"
+    return ", ".join(f"{table} {numbers}" for table, numbers in by_table.items()) or NOTHING

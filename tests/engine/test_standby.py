@@ -56,7 +56,7 @@ def cluster() -> MemoryCluster:
 @pytest.fixture
 def start(tmp_path: Path, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Return a function that makes a worker of that name; standbys lose no time."""
-    for wait in ("SETTLE_S", "ENDS_S", "RETRY_S"):
+    for wait in ("SETTLE_S", "NOTHING_S", "ENDS_S", "RETRY_S"):
         monkeypatch.setattr(f"streams.engine.standby.{wait}", 0.0)
 
     def start(worker: str, *, standbys: int = 1) -> TopologyDriver:
