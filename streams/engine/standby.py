@@ -156,6 +156,8 @@ class Standby:
         """Whether the log is to be told anew what is followed."""
         self._held: AbstractSet[int] | None = None
         self._held_since = 0.0
+        self._numbers: AbstractSet[int] = frozenset()
+        """What is to be followed."""
         self._ids: dict[str, str] = {}
         self._looked_at = 0.0
         self._problem, self._told = "", NOTHING
@@ -213,8 +215,9 @@ class Standby:
                     self._moved = True
                     while not self._stopping.is_set():
                         self._step(log)
-            except Exception as exc:  # noqa: BLE001  # the lanes do not end for a standby
+            except Exception as exc:  # the lanes do not end for a standby
                 self._tell(f"standbys stand still: {exc}")
+                logger.debug("standbys stand still", exc_info=True)
                 with suppress(Exception):
                     self._close(list(self._followed))
                 self._stopping.wait(RETRY_S)
@@ -251,15 +254,12 @@ class Standby:
         held = {tp.partition for tp in set(self._engine.held.partitions)}
         if held != self._held:
             self._held, self._held_since = held, time.monotonic()
+            self._numbers = self._heritage(held)
         if time.monotonic() - self._held_since < (SETTLE_S if held else NOTHING_S):
             return
-        numbers = self._heritage(held)
-        tables = list(self._engine.tables.all())
-        self._close(
-            set(self._followed) - {Key(t.name, number) for t in tables for number in numbers}
-        )
-        for table in tables:
-            self._open(table, numbers)
+        self._close({key for key in list(self._followed) if key.number not in self._numbers})
+        for table in self._engine.tables.all():
+            self._open(table, self._numbers)
 
     def _heritage(self, held: AbstractSet[int]) -> set[int]:
         engine = self._engine

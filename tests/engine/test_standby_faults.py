@@ -1,0 +1,221 @@
+"""Whatever happens to a standby, the lanes go on, and what it hands over is right."""
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.types.tuples import TP
+
+from hiresort.deadlines import until
+from streams.engine.errors import EngineError, Killed
+from streams.engine.memory import MemoryCluster
+from streams.engine.memory_standby import MemoryStandbyLog
+from streams.engine.standby import Standby
+from streams.engine.store import MAX_AGE_S, Store
+from tests.engine.following import (
+    CHANGELOG,
+    PARTITIONS,
+    WITHIN_S,
+    WORDS,
+    Start,
+    die,
+    followed,
+    held,
+    restored,
+    rows_of,
+    send,
+    settle,
+    standby_of,
+    starter,
+)
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    """Return a cluster that the workers share."""
+    return MemoryCluster(partitions=PARTITIONS)
+
+
+@pytest.fixture
+def start(tmp_path: Path, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return a function that makes a worker of that name."""
+    return starter(cluster, tmp_path, monkeypatch)
+
+
+async def test_what_was_out_of_reach_for_long_is_read_anew(
+    start: Start, cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start("a") as first, start("b") as second:
+        send(cluster, *WORDS)
+        await settle(first, second)
+        with standby_of(second)._lock:
+            for one in standby_of(second)._of(TP(CHANGELOG, min(held(first)))):
+                one.current_at -= MAX_AGE_S
+                one._end = 1_000_000  # never seen since
+        assert until(lambda: "too old to be brought up to date" in caplog.text, WITHIN_S)
+        await settle(first, second)
+        assert rows_of(standby_of(second), "counts") == dict(first.table("counts").items())
+
+
+async def test_what_was_out_of_reach_for_long_is_not_taken_over(
+    start: Start,
+    cluster: MemoryCluster,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level("INFO")
+    async with start("a") as first, start("b") as second:
+        send(cluster, *WORDS)
+        await settle(first, second)
+        rows = len(first.table("counts"))
+        monkeypatch.setattr(Standby, "_resting", True)
+        caplog.clear()
+        for one in standby_of(second)._followed.values():
+            one.current_at -= MAX_AGE_S
+        die(first, cluster)
+        await second.settle()
+        assert restored(caplog) == [rows]
+
+
+async def test_the_state_of_a_quiet_changelog_is_kept_from_looking_old(
+    start: Start, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start("a") as first, start("b") as second:
+        send(cluster, *WORDS)
+        await settle(first, second)
+        one = standby_of(second)._followed["counts", min(held(first))]
+        with standby_of(second)._lock:
+            for file in one.path.rglob("*"):
+                os.utime(file, (0, time.time() - MAX_AGE_S - 60))
+            assert Store.is_old(one.path)
+            monkeypatch.setattr("streams.engine.standby.FRESH_S", 0.0)
+        assert until(lambda: not Store.is_old(one.path), WITHIN_S)
+
+
+async def test_a_changelog_that_does_not_go_on_is_read_anew(
+    start: Start, cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start("a") as first, start("b") as second:
+        send(cluster, *WORDS)
+        await settle(first, second)
+        number = min(held(first))
+        tp = TP(CHANGELOG, number)
+        with standby_of(second)._lock:
+            standby_of(second)._moved = True
+            for one in standby_of(second)._of(tp):
+                one.shard.position = 1
+            cluster.compact(CHANGELOG)
+            cluster.cut(tp, 2)
+        assert until(lambda: "the changelog does not go on" in caplog.text, WITHIN_S)
+        await settle(first, second)
+        assert followed(second)["counts"] == held(first)
+
+
+async def test_a_topic_that_is_made_anew_is_read_anew(
+    start: Start, cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start("a") as first, start("b") as second:
+        for price in range(3):
+            for number in range(PARTITIONS):
+                cluster.append("prices", b"old", b"%d" % price, partition=number)
+        await settle(first, second)
+        with standby_of(second)._lock:
+            cluster.delete("prices")
+            for _ in range(4):
+                for number in range(PARTITIONS):
+                    cluster.append("prices", b"new", b"7", partition=number)
+        assert until(lambda: "the topic was made anew; rebuilding" in caplog.text, WITHIN_S)
+        assert until(lambda: rows_of(standby_of(second), "prices") == {"new": 7}, WITHIN_S)
+
+
+async def test_it_waits_while_nobody_answers(
+    start: Start,
+    cluster: MemoryCluster,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level("INFO")
+    away = threading.Event()
+    ends = MemoryStandbyLog.ends
+
+    def asked(log: MemoryStandbyLog, partitions: Any) -> Mapping[TP, int]:
+        if away.is_set():
+            raise EngineError("no answer")
+        return ends(log, partitions)
+
+    monkeypatch.setattr(MemoryStandbyLog, "ends", asked)
+    async with start("a") as first, start("b") as second:
+        await settle(first, second)
+        away.set()
+        assert until(lambda: "standbys wait: no answer" in caplog.messages, WITHIN_S)
+        send(cluster, *WORDS)
+        await settle(first, second)
+        away.clear()
+        assert until(lambda: "standbys go on" in caplog.messages, WITHIN_S)
+        waits = [line for line in caplog.messages if line.startswith("standbys wait")]
+        assert len(waits) == 2  # one of each worker
+
+
+async def test_what_fails_is_told_and_begun_anew_and_the_lanes_go_on(
+    start: Start,
+    cluster: MemoryCluster,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = threading.Event()
+    write = Store.write
+
+    def failing(store: Store, *args: Any) -> None:
+        if full.is_set() and threading.current_thread().name == "hiresort-standby":
+            raise OSError("No space left on device")
+        write(store, *args)
+
+    monkeypatch.setattr(Store, "write", failing)
+    async with start("a") as first, start("b") as second:
+        await settle(first, second)
+        full.set()
+        send(cluster, *WORDS)
+        await first.settle()
+        await second.settle()
+        assert until(lambda: "standbys stand still: No space left" in caplog.text, WITHIN_S)
+        full.clear()
+        send(cluster, *WORDS)
+        await settle(first, second)
+        die(first, cluster)
+        await second.settle()
+        assert dict(second.table("counts").items()) == dict.fromkeys(WORDS, 2)
+
+
+async def test_it_rests_while_the_worker_restores(
+    start: Start, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start("a") as first, start("b") as second:
+        send(cluster, *WORDS)
+        await settle(first, second)
+        monkeypatch.setattr(second.app._fetcher.held, "restoring", 1)
+        assert until(lambda: standby_of(second)._resting, WITHIN_S)
+        at_rest = standby_of(second)._followed
+        before = {key: one.shard.position for key, one in at_rest.items()}
+        send(cluster, *WORDS)
+        await first.settle()
+        assert {key: one.shard.position for key, one in at_rest.items()} == before
+
+
+async def test_what_a_killed_worker_had_not_stored_is_read_when_it_is_back(
+    start: Start, cluster: MemoryCluster
+) -> None:
+    async with start("a") as first, start("b") as second:
+        send(cluster, *WORDS)
+        await settle(first, second)
+        cluster.append("words", b"k", b"mine", partition=min(held(first)))
+        cluster.fail_next_commit("after")
+        with pytest.raises(Killed):
+            await first.settle()
+        await first.restart()
+        await settle(first, second)
+        assert first.table("counts")["mine"] == 1
+        assert rows_of(standby_of(second), "counts") == dict(first.table("counts").items())
