@@ -141,7 +141,8 @@ class MemoryLog:
             if fault == "timeout":
                 cluster.advance(TRANSACTION_TIMEOUT_MS)
             current = self._generation == self._group.generation
-            if fault == "abort" or not current or not work.offsets.keys() <= self._held:
+            aborted = fault == "abort" or not current or not work.offsets.keys() <= self._held
+            if aborted and transaction.state == "open":
                 cluster.finish(transaction, "aborted")
             if transaction.state == "aborted":
                 raise UnitAborted("transaction aborted")
