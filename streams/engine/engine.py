@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -16,13 +15,14 @@ from faust.types.tuples import TP
 from mode import Service
 from mode.utils.locks import Event
 
+from .counts import Counts
 from .cut_through import CutThrough
 from .errors import EngineError, Overtaken, UnitAborted
 from .held import Held
 from .instance import Instance
 from .lanes import QUEUE_BYTES
 from .log import Log, Message
-from .metrics import Levels, Metrics
+from .metrics import Metrics
 from .options import Options
 from .standby import Standby, StandbyLog
 from .table import Table
@@ -39,10 +39,6 @@ GLANCE_S = 0.005
 
 STOP_S = 10.0
 """How long a stop waits for the agents to finish what they are at."""
-
-COMMIT_S = 150.0
-"""More than all timeouts of a commit together. librdkafka does not keep them all when a broker is
-killed under it: send_offsets_to_transaction was seen to wait for ever."""
 
 GARBAGE = (100_000, 20, 50)
 """Thresholds of the garbage collector. A unit makes some ten thousand objects and no cycles; with
@@ -77,15 +73,15 @@ class Engine(Service):
         self.options = Options.of(app)
         self.dead_letters = self.options.dead_letters
         self.metrics = Metrics.of(app)
-        self.metrics.levels = self._levels
         self.held = Held(self)
+        self.metrics.levels = self.held.levels
         self.cut_through = CutThrough(self)
         self.standby = Standby(self)
         self.taking = False
         self.subscribed_topics: frozenset[str] = frozenset()
         self.log_thread = ThreadPoolExecutor(1, "hiresort-log")
         self._finished = asyncio.Event()
-        self._counts: dict[str, int] = {}
+        self._counts = Counts()
         self._followed: dict[str, list[Table]] = {}
         self._readers: dict[TP, list[Any]] = {}
         self._committing = False
@@ -151,10 +147,11 @@ class Engine(Service):
 
         Raises EngineError when there is no such topic.
         """
-        if topic not in self._counts:
-            asked = self.log_thread.submit(self.log_of_worker.partitions, topic)
-            self._counts[topic] = asked.result()
-        return self._counts[topic]
+
+        def ask(topic: str) -> int:
+            return self.log_thread.submit(self.log_of_worker.partitions, topic).result()
+
+        return self._counts.of(topic, ask)
 
     # -- the loop
 
@@ -187,17 +184,9 @@ class Engine(Service):
         await self._finish(log)
 
     async def _poll(self, log: Log) -> None:
+        await self._hold_up(log)
         lanes = self.held.lanes
-        if any(lane.waiting and not lane.busy for lane in lanes.values()):
-            wait_s = 0.0  # the last unit was full
-        elif self.unit:
-            wait_s = 0.0
-        elif self.held.restoring or any(lane.busy for lane in lanes.values()):
-            wait_s = GLANCE_S
-        else:
-            wait_s = min(POLL_S, self.held.until_due_s(log.now_ms()))
-            waits = [lane.until_due_ms() for lane in lanes.values()] if self.taking else []
-            wait_s = min([wait_s, *(ms / 1000 for ms in waits if ms is not None)])
+        wait_s = self._wait_s(log.now_ms())
         # those that are started only now are read from there on by the next poll
         ready = {number: lane for number, lane in lanes.items() if lane.ready}
         fetched = await self.blocking(log.poll, wait_s)
@@ -214,13 +203,28 @@ class Engine(Service):
         self.cut_through.look(
             {tp: offset for tp, offset in log.drained().items() if tp.partition in ready}
         )
-        held_up = {lane.number for lane in lanes.values() if lane.busy and lane.bytes > QUEUE_BYTES}
-        if held_up != {lane.number for lane in lanes.values() if lane.paused}:
-            for lane in lanes.values():
-                lane.paused = lane.number in held_up
+
+    async def _hold_up(self, log: Log) -> None:
+        """Take no more for lanes that have enough, whether an agent awaits or the unit was full."""
+        lanes = self.held.lanes
+        held_up = {n for n, lane in lanes.items() if lane.records and lane.bytes > QUEUE_BYTES}
+        if held_up != {number for number, lane in lanes.items() if lane.paused}:
+            for number, lane in lanes.items():
+                lane.paused = number in held_up
             await self.blocking(
                 log.pause, {tp for tp in self.held.partitions if tp.partition in held_up}
             )
+
+    def _wait_s(self, now_ms: int) -> float:
+        """How long a poll may wait."""
+        lanes = self.held.lanes.values()
+        if self.unit or any(lane.waiting and not lane.busy for lane in lanes):
+            return 0.0
+        if self.held.restoring or any(lane.busy for lane in lanes):
+            return GLANCE_S
+        waits = [lane.until_due_ms() for lane in lanes] if self.taking else []
+        dues = [ms / 1000 for ms in waits if ms is not None]
+        return min([POLL_S, self.held.until_due_s(now_ms), *dues])
 
     async def _commit_and_work(self, log: Log) -> None:
         """Commit what was done before the poll while what it gave is worked on."""
@@ -248,20 +252,13 @@ class Engine(Service):
         self.cut_through.close(unit)
         began = time.monotonic()
         try:
-            async with asyncio.timeout(COMMIT_S):
-                await self.blocking(self._commit_and_store, log, unit, work)
+            await self.blocking(self._commit_and_store, log, unit, work)
         except UnitAborted as exc:
             if isinstance(exc, Overtaken):
                 self.cut_through.overtaken(exc.partitions)
             self.metrics.aborted("overtaken" if isinstance(exc, Overtaken) else "aborted")
             logger.warning("%s: again from the committed offsets", exc)
             await self._start_over(log)
-        except TimeoutError:
-            logger.critical("a commit has not ended in %.0f s: start this worker again", COMMIT_S)
-            logging.shutdown()
-            # Its thread hangs in librdkafka, which no orderly end would survive. Nothing is lost:
-            # the next worker of this name aborts the transaction, and RocksDB is not written yet.
-            os._exit(1)
         else:
             took_s = time.monotonic() - began
             self.metrics.committed(unit.records, unit.outputs, unit.offsets, took_s)
@@ -310,7 +307,7 @@ class Engine(Service):
         self.held.folder = self._instance.path / "tables"
         transport: LogTransport = self.app.transport
         self._logs = log = transport.new_log(self.options, self._instance.name)
-        self._check_partitions(log)
+        self._counts.check(self.app, self.topics, self.dead_letters, log)
         for table in self.tables.all():
             if table.source is not None:
                 self._followed.setdefault(table.changelog_name, []).append(table)
@@ -318,20 +315,6 @@ class Engine(Service):
         log.open(sorted(self.subscribed_topics), self)
         self.standby.start()
         return log
-
-    def _check_partitions(self, log: Log) -> None:
-        dead_letters = self.dead_letters
-        names = [*self.topics, *(table.changelog_name for table in self.tables.all()), dead_letters]
-        for topic in self.app.topics.declared:
-            for name in topic.topics:
-                self._counts[name] = log.partitions(name)
-        counts = {name: self._counts.get(name) or log.partitions(name) for name in names}
-        self._counts |= counts
-        told = ", ".join(f"{name} has {n}" for name, n in sorted(counts.items()))
-        if len(set(counts.values())) > 1 and len(self.tables):
-            raise EngineError(f"topics of one application need equal partition counts: {told}")
-        if counts[dead_letters] < max(counts.values()):
-            raise EngineError(f"{dead_letters} needs the partitions of what it keeps: {told}")
 
     @staticmethod
     def _commit_and_store(log: Log, unit: Unit, work: Any) -> None:
@@ -371,18 +354,6 @@ class Engine(Service):
         self.cut_through.forget()
         self.held.go(partitions)
         await self.app.on_partitions_revoked.send(partitions)
-
-    def _levels(self) -> Levels:
-        lanes = self.held.lanes.values()
-        return Levels(
-            partitions=len(self.held.partitions),
-            lanes=len(lanes),
-            lanes_awaiting=sum(lane.awaiting for lane in lanes),
-            queued_records=sum(lane.records for lane in lanes),
-            queued_bytes=sum(lane.bytes for lane in lanes),
-            restoring=sum(not lane.ready for lane in lanes) * len(self.tables),
-            reads=self.tables.reads(),
-        )
 
     # -- the end
 

@@ -13,6 +13,7 @@ from faust.types.tuples import TP
 
 from .errors import EngineError
 from .lanes import Lane
+from .metrics import Levels
 from .tables import Opened
 
 if TYPE_CHECKING:
@@ -186,3 +187,16 @@ class Held:
         self._due_ms.clear()
         for lane in self.lanes.values():
             lane.drop()
+
+    def levels(self) -> Levels:
+        """What is held at this moment, for the metrics."""
+        lanes, tables = self.lanes.values(), self._engine.tables
+        return Levels(
+            partitions=len(self.partitions),
+            lanes=len(lanes),
+            lanes_awaiting=sum(lane.awaiting for lane in lanes),
+            queued_records=sum(lane.records for lane in lanes),
+            queued_bytes=sum(lane.bytes for lane in lanes),
+            restoring=sum(not lane.ready for lane in lanes) * len(tables),
+            reads=tables.reads(),
+        )

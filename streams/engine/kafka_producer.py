@@ -89,13 +89,16 @@ class UnitProducer:
         for i, (topic, partition, key, value, headers, at) in enumerate(outputs):
             if i in told:
                 self._put(topic, value, key, partition, headers, at, delivered)
-            elif headers or at is not None:
+            elif headers:
                 self._put(topic, value, key, partition, headers, at, None)
             else:
                 try:
-                    produce(topic, value, key, partition)
+                    if at is None:
+                        produce(topic, value, key, partition)
+                    else:
+                        produce(topic, value, key, partition, timestamp=at)
                 except BufferError:
-                    self._put(topic, value, key, partition, None, None, None)
+                    self._put(topic, value, key, partition, None, at, None)
 
     def write_rows(
         self, changes: Mapping[TP, Changes], delivered: Deliveries, *, tell_all: bool

@@ -91,7 +91,7 @@ class Topic(faust.Topic):
         "a topic without a stream", "iterate over the stream of an @app.agent"
     )
 
-    def _join(
+    def _join(  # noqa: PLR0913, PLR0917  # what Faust gives to a send
         self,
         key: Any,
         value: Any,
@@ -99,6 +99,7 @@ class Topic(faust.Topic):
         headers: Any = None,
         key_serializer: CodecArg = None,
         value_serializer: CodecArg = None,
+        timestamp: float | None = None,
         **others: Any,
     ) -> bool:
         batch = current.get()
@@ -114,9 +115,10 @@ class Topic(faust.Topic):
         if value_serializer is not None:
             encode_value, _ = value_coding(self.app, None, value_serializer)
         encoded_key = None if key is None else encode_key(key)
-        stamp_ms = None
+        stamp_ms = None if timestamp is None else _ms(timestamp)
         if self._cut_through is not None:
-            stamp_ms = batch.stamp_ms = batch.stamp_ms or self._cut_through()
+            if stamp_ms is None:
+                stamp_ms = batch.stamp_ms = batch.stamp_ms or self._cut_through()
             if partition is None:
                 partition = self._place(encoded_key)
         batch.send(
@@ -176,8 +178,15 @@ class Topic(faust.Topic):
         return encode, lambda value: None if value is None else decode(value)
 
 
+def _ms(timestamp: float) -> int:
+    """Seconds since 1970 in ms. Raises ValueError for what Kafka would refuse at the commit."""
+    if timestamp < 0:
+        raise ValueError(f"timestamp {timestamp} is before 1970")
+    return int(timestamp * 1000)
+
+
 def _refuse(options: dict[str, Any]) -> None:
-    for name in ("timestamp", "callback", "schema"):
+    for name in ("callback", "schema"):
         if options.get(name) is not None:
             raise Unsupported(f"{name}= is not supported in an agent: leave it out")
 

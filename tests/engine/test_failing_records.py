@@ -152,7 +152,8 @@ async def test_an_undecodable_key_fails_the_record_that_asks_for_it(drive: Any) 
         ({"key": 7, "value": "a"}, "TypeError: int is not text or bytes"),
         ({"value": "a", "headers": {"n": 7}}, "TypeError: header 'n' of int"),
         ({"value": "a", "partition": 7}, "ValueError: topic 'out' has no partition 7"),
-        ({"value": "a", "timestamp": 1.0}, "Unsupported: timestamp= is not supported"),
+        ({"value": "a", "timestamp": -1.0}, "ValueError: timestamp -1.0 is before 1970"),
+        ({"value": "a", "callback": print}, "Unsupported: callback= is not supported"),
     ],
 )
 async def test_what_cannot_be_sent_fails_the_record_that_sends_it(

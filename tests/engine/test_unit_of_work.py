@@ -339,3 +339,19 @@ async def test_current_event_is_the_record_at_hand(drive: Any) -> None:
         driver.send("words", "l", "b", timestamp_ms=6)
         await driver.settle()
         assert seen == [("a", "k", {"h": b"1"}, 0, 5), ("b", "l", {}, 1, 6)]
+
+
+async def test_an_output_bears_the_time_that_its_agent_gives_it(drive: Any) -> None:
+    def topology(app: faust.App) -> None:
+        out = text(app, "out")
+
+        @app.agent(text(app, "words"))
+        async def stamp(stream: Any) -> None:
+            async for word in stream:
+                await out.send(value=word, timestamp=12.5)
+
+    async with drive(topology) as driver:
+        driver.send("words", None, "a")
+        await driver.settle()
+        (message,) = driver.messages("out")
+        assert message.timestamp()[1] == 12_500
