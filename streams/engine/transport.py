@@ -138,6 +138,8 @@ class Transport(base.Transport):
     default_port = 9092
     driver_version = f"confluent-kafka={confluent_kafka.__version__}"
 
+    _admin: AdminClient | None = None
+
     def new_log(self, options: Options, instance: str) -> Log:
         """The log of a worker of this name, on Kafka."""
         group = self.app.conf.id
@@ -155,9 +157,11 @@ class Transport(base.Transport):
 
     def holders(self) -> dict[TP, str]:
         """Which worker holds each partition that is read; waits for Kafka's answer."""
-        admin = AdminClient({"bootstrap.servers": Options.of(self.app).bootstrap}, logger=logger)
+        if self._admin is None:
+            server = Options.of(self.app).bootstrap
+            self._admin = AdminClient({"bootstrap.servers": server}, logger=logger)
         group = self.app.conf.id
-        asked = admin.describe_consumer_groups([group], request_timeout=LOOK_S)[group]
+        asked = self._admin.describe_consumer_groups([group], request_timeout=LOOK_S)[group]
         return {
             TP(place.topic, place.partition): f"{member.client_id} at {member.host.lstrip('/')}"
             for member in asked.result().members

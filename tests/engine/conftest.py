@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
@@ -12,6 +13,7 @@ import faust
 import pytest
 
 from hiresort.deadlines import until
+from hiresort.local.kafka import LocalKafka
 from streams.engine.driver import TopologyDriver
 from streams.engine.memory import MemoryCluster
 from streams.engine.memory_transport import MemoryTransport
@@ -76,6 +78,25 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
             cluster.partitions_of_new = app.conf.topic_partitions
             transport: Any = MemoryTransport(app.conf.broker, app, cluster=cluster)
             app.transport = app.producer_transport = transport
+            app.finalize()
+            workers.push_async_callback(app.stop)
+            await app.start()
+            return app
+
+        yield live
+
+
+@pytest.fixture
+async def live_on_kafka(kafka: LocalKafka, tmp_path: Path) -> AsyncIterator[Live]:
+    """Return a function that starts a worker of an app of its own name, on Kafka."""
+    async with AsyncExitStack() as workers:
+
+        async def live(topology: Callable[[faust.App], None], **settings: Any) -> faust.App:
+            settings = {"web_enabled": False, "topic_partitions": 1, **settings}
+            name = f"live-{uuid.uuid4().hex[:8]}"
+            broker = f"rdkafka://{kafka.bootstrap}"
+            app = faust.App(name, broker=broker, datadir=tmp_path / name, **settings)
+            topology(app)
             app.finalize()
             workers.push_async_callback(app.stop)
             await app.start()

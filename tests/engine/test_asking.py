@@ -1,19 +1,18 @@
 """Questions to agents, their answers, and where else goes what an agent yields."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import faust
 import pytest
 
-from hiresort.local.kafka import LocalKafka
 from streams.engine.memory import MemoryCluster
 from streams.engine.memory_transport import MemoryTransport
 from tests.engine.conftest import WITHIN_S, Drive, Live
 from tests.engine.words import dead_letters, text
+
+ON_KAFKA_S = 60.0
 
 
 def shouting(app: faust.App) -> Any:
@@ -95,28 +94,17 @@ async def test_an_answer_that_is_a_model_comes_as_one(live: Live, cluster: Memor
 
 
 @pytest.mark.kafka
-async def test_an_agent_on_kafka_answers(kafka: LocalKafka, tmp_path: Path) -> None:
-    app = faust.App(
-        f"asked-{uuid.uuid4().hex[:8]}",
-        broker=f"rdkafka://{kafka.bootstrap}",
-        topic_partitions=1,
-        datadir=tmp_path,
-        web_enabled=False,
-    )
+async def test_an_agent_on_kafka_answers(live_on_kafka: Live) -> None:
+    def topology(app: faust.App) -> None:
+        @app.agent(value_type=str, name="shout")  # on a topic of its own, which is created
+        async def shout(stream: Any) -> AsyncIterator[str]:
+            async for word in stream:
+                yield word.upper()
 
-    @app.agent(value_type=str, name="shout")
-    async def shout(stream: Any) -> AsyncIterator[str]:
-        async for word in stream:
-            yield word.upper()
-
-    app.finalize()
-    await app.start()
-    try:
-        async with asyncio.timeout(60):
-            assert await shout.ask("tea") == "TEA"
-            assert await shout.join(["a", "b"]) == ["A", "B"]
-    finally:
-        await app.stop()
+    shout = (await live_on_kafka(topology)).agents["shout"]
+    async with asyncio.timeout(ON_KAFKA_S):
+        assert await shout.ask("tea") == "TEA"
+        assert await shout.join(["a", "b"]) == ["A", "B"]
 
 
 # -- inside agents

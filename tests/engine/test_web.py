@@ -300,6 +300,23 @@ async def test_a_key_that_another_worker_holds_is_a_404_that_names_that(
     assert told["words"][str(place)] == name
 
 
+@pytest.mark.kafka
+async def test_who_holds_what_is_asked_of_kafka(live_on_kafka: Live) -> None:
+    def topology(app: faust.App) -> None:
+        rows = app.Table("rows", key_type=str)
+
+        @app.agent(value_type=str, key_type=str, name="keep")
+        async def keep(stream: Any) -> None:
+            async for event in stream.events():
+                rows[event.key] = event.value
+
+    app: Any = await live_on_kafka(topology, web_enabled=True, web_port=free_port())
+    holder = f"{app.conf.id}-{app._fetcher._instance.name} at 127.0.0.1"
+    assert await get(app, "/router/") == (200, {f"{app.conf.id}-keep": {"0": holder}})
+    status, told = await get(app, "/table/rows/nobody")
+    assert (status, told["partition"], told["holder"]) == (404, 0, holder)
+
+
 async def test_rows_of_any_type_are_shown(live: Live, cluster: MemoryCluster) -> None:
     class Seat(faust.Record, serializer="json"):
         row: int
