@@ -22,6 +22,8 @@ class Group:
 
     def add(self, member: str, topics: Sequence[str]) -> None:
         """Let a member in. One that comes back under its name finds its place as it was."""
+        # its former self holds nothing any more, neither what it would have had to let go of
+        self.release(member, {tp for tp, owner in self.owners.items() if owner == member})
         if self.members.get(member) != topics:
             self.members[member] = topics
             self.rebalance()

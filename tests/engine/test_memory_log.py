@@ -396,3 +396,15 @@ def test_compaction_keeps_the_last_of_each_key_and_no_deletions(cluster: MemoryC
     kept = [(r.offset(), r.key(), r.value()) for r in cluster.records("changelog")]
     assert kept == [(2, b"a", b"2"), (4, b"c", b"3")]
     assert cluster.end(CHANGELOG) == 5
+
+
+def test_who_comes_back_while_the_group_shares_anew_keeps_others_from_nothing(
+    cluster: MemoryCluster,
+) -> None:
+    former = Member(cluster, "a")
+    joined(former)
+    other = Member(cluster, "b")
+    former.log.kill()
+    back = Member(cluster, "a")
+    joined(back, other)
+    assert (back.held, other.held) == (set(WORDS[:2]), set(WORDS[2:]))
