@@ -104,7 +104,8 @@ class Held:
         lanes = {tp.partition: self.lanes[tp.partition] for tp in partitions}
         # a partition that went and came back meanwhile: its files have to be closed first
         async with self._one_by_one:
-            await self._restore_and_start(partitions, lanes, new.keys())
+            if not lanes or not all(lane.gone for lane in lanes.values()):
+                await self._restore_and_start(partitions, lanes, new.keys())
 
     async def _restore_and_start(
         self, partitions: set[TP], lanes: Mapping[int, Lane], new: AbstractSet[int]
