@@ -59,8 +59,13 @@ def test_kills_in_a_backlog_neither_lose_nor_repeat_anything(counting: Counts, s
     for mark in sorted(drawn.sample(range(len(records) * 3 // 4), 2)):
         with Worker(counting) as worker:
             worker.wait_until(partial(_passed, counting, mark))
+            more = words(
+                100_000
+            )  # so that there is a backlog when it is killed, however fast it is
+            counting.produce("words", iter(more))
             worker.kill()
-            assert counting.committed() < len(records)
+        records += more
+        assert counting.committed() < len(records)
     with Worker(counting) as worker:
         worker.wait_until(lambda: counting.committed() == len(records))
         worker.wait_until_ready()
