@@ -353,6 +353,8 @@ class Engine(Service):
         self._spoiled = bool(self.unit)
         self.cut_through.forget()
         self.held.go(partitions)
+        if self.app._assignment:  # Faust compares: what comes back later is assigned anew
+            self.app._assignment = self.app._assignment & self.held.positions.keys()
         await self.app.on_partitions_revoked.send(partitions)
 
     # -- the end

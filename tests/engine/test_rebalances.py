@@ -175,3 +175,23 @@ async def test_what_was_polled_before_a_partition_was_started_anew_is_done_once(
         await until(goes_on.is_set)
         await driver.settle()
         assert driver.records("out") == ["word"]
+
+
+async def test_who_asked_is_told_of_each_time_that_rows_were_recovered(drive: Any) -> None:
+    told: list[list[int]] = []
+
+    def topology(app: faust.App) -> None:
+        counting(app)
+        counts: Any = app.tables["counts"]
+
+        @counts.on_recover
+        async def note() -> None:
+            told.append(counts.held_partitions)
+
+    async with drive(topology, partitions=2) as driver:
+        await driver.settle()
+        take_away(driver, 1)
+        await driver.settle()
+        take_away(driver)
+        await driver.settle()
+        assert told == [[0, 1], [0, 1]]
