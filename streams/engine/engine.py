@@ -143,15 +143,12 @@ class Engine(Service):
         return self.log_of_worker.now_ms()
 
     def partitions_of(self, topic: str) -> int:
-        """How many partitions a topic has; waits for the log's answer the first time.
+        """How many partitions a topic has; asks the log the first time, on whatever thread.
 
         Raises EngineError when there is no such topic.
         """
-
-        def ask(topic: str) -> int:
-            return self.log_thread.submit(self.log_of_worker.partitions, topic).result()
-
-        return self._counts.of(topic, ask)
+        # not on the log's thread: in a rebalance that one waits for the event loop
+        return self._counts.of(topic, self.log_of_worker.partitions)
 
     # -- the loop
 

@@ -1,8 +1,8 @@
 """What the engine asks of a log: poll, commit a unit of work, restore a table's partition.
 
 librdkafka is one log (kafka.py); it is the only module that knows it. Every call blocks. All are
-made on one thread, the log's own, but for `committed` and `restore`: those wait for other workers
-and read whole changelogs, on a thread of their own, while the log goes on with other partitions.
+made on one thread, the log's own, but for those that say otherwise: `committed` and `restore` wait
+for other workers and read whole changelogs, while the log goes on with other partitions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -168,7 +168,10 @@ class Log(Protocol):
         """
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has. Raises EngineError when there is no such topic."""
+        """How many partitions a topic has. May be called on any thread.
+
+        Raises EngineError when there is no such topic.
+        """
 
     def now_ms(self) -> int:
         """The time, in ms since 1970 UTC, by which punctuations are due and outputs stamped."""

@@ -108,7 +108,7 @@ class Topic(faust.Topic):
         if others:
             _refuse(others)
         if (partition is not None or self._count is None) and batch.open:
-            self._check_place(partition)  # only now is the log's thread free to answer
+            self._check_place(partition)
         encode_key, encode_value = self.key_coding[0], self.value_coding[0]
         if key_serializer is not None:
             encode_key, _ = key_coding(self.app, None, key_serializer)

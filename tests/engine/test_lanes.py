@@ -1,6 +1,7 @@
 """An agent that awaits something holds up its own partition, and no other."""
 
 import asyncio
+import threading
 from typing import Any
 
 import faust
@@ -248,3 +249,31 @@ async def test_a_batch_whose_outputs_are_large_is_cut(
         assert driver.records("second") == sent
         assert [word[0] for word in driver.records("out")] == sent
         assert max(sizes) <= 2 * (4 + 4)
+
+
+async def test_who_sends_to_a_new_topic_does_not_wait_for_a_poll(drive: Any) -> None:
+    """A rebalance in that poll would wait for the event loop, and both for ever."""
+    polls, sent = threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def topology(app: faust.App) -> None:
+        @app.agent(text(app, "words"))
+        async def send(stream: Any) -> None:
+            async for word in stream:
+                while not polls.is_set():  # noqa: ASYNC110  # set by another thread
+                    await asyncio.sleep(0.001)
+                await text(app, "late").send(value=word)
+                sent.set()
+
+    def wait(_: str, call: str) -> None:
+        agent_awaits = any(lane.awaiting for lane in driver.app._fetcher.held.lanes.values())
+        if call == "poll" and agent_awaits and not polls.is_set():
+            polls.set()
+            in_time.append(sent.wait(5))
+
+    async with drive(topology) as driver:
+        driver.cluster.before_call = wait
+        driver.send("words", None, "word")
+        await driver.settle()
+        assert driver.records("late") == [b"word"]
+        assert in_time == [True]
