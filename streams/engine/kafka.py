@@ -8,12 +8,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 from faust.types.tuples import TP
 
 from .errors import EngineError, Fenced, Overtaken, UnitAborted
-from .kafka_clients import CLASSIC, CONSUMER, CONSUMER_PROTOCOL, Settings, quiet
-from .kafka_offsets import Offsets
+from .kafka_admin import Admin
+from .kafka_clients import CLASSIC, CONSUMER, CONSUMER_PROTOCOL, SHARED, quiet
 from .kafka_outage import AWAY, Outage
 from .kafka_partitions import Partitions
 from .kafka_restore import Reader
@@ -60,16 +59,13 @@ class KafkaLog:
         protocol: str = "classic",
     ) -> None:
         self._name = f"{group}-{instance}"
-        self._shared: Settings = {"bootstrap.servers": bootstrap, "client.id": self._name}
+        self._shared = {**SHARED, "bootstrap.servers": bootstrap, "client.id": self._name}
         self._bootstrap, self._group = bootstrap, group
         self._session_timeout_ms = session_timeout_ms
         self._incremental = protocol == "consumer"
-        # librdkafka's own lines, dozens a second when Kafka is away, go to our log at a poll: that
-        # is never for this client, whose errors are raised.
-        self._admin = AdminClient(self._shared, logger=quiet)
         self._outage = Outage(bootstrap)
-        self._offsets = Offsets(self._admin, self._outage, group)
-        self._reader = Reader(self._shared, self._offsets, self._outage)
+        self._admin = Admin(self._shared, self._outage, group)
+        self._reader = Reader(self._shared, self._admin, self._outage)
         self._transactions = Transactions(
             {**self._shared, "transactional.id": self._name},
             self._outage,
@@ -80,7 +76,7 @@ class KafkaLog:
         self._membership: Any = None  # confluent_kafka has no public type for it
         self._topics: list[str] = []
         self._placed = self._closing = self._waits = False
-        self._fatal = ""
+        self._fatal = self._member = ""
         self._looks_at = 0.0
         self._listener: Listener
         self._consumer: Consumer | None = None
@@ -182,7 +178,7 @@ class KafkaLog:
     def committed(self, partitions: AbstractSet[TP]) -> Mapping[TP, int]:
         """Where the group stands; see Log.committed."""
         with _telling(self._bootstrap):
-            return self._offsets.committed(partitions, TRANSACTIONS_S)
+            return self._admin.committed(partitions, TRANSACTIONS_S)
 
     def restore(
         self,
@@ -197,23 +193,22 @@ class KafkaLog:
     def identity(self, topic: str) -> str:
         """The cluster's id and the topic's."""
         try:
-            ids = self._offsets.topic_ids([topic])
-            return f"{self._admin.cluster_id(LOOK_S)}/{topic}/{ids[topic]}"
+            ids = self._admin.topic_ids([topic])
+            return f"{self._admin.cluster_id()}/{topic}/{ids[topic]}"
         except KafkaException as exc:
             raise EngineError(_missing(topic, exc.args[0])) from exc
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         try:
-            found = self._admin.list_topics(topic, timeout=LOOK_S).topics[topic]
+            return self._admin.partitions(topic, LOOK_S)
         except KafkaException as exc:
+            error: KafkaError = exc.args[0]
+            if error.code() not in AWAY:
+                raise EngineError(_missing(topic, error)) from exc
             raise EngineError(
-                f"no Kafka at {self._bootstrap}: start it, or correct the address "
-                f"({exc.args[0].str()})"
+                f"no Kafka at {self._bootstrap}: start it, or correct the address ({error.str()})"
             ) from exc
-        if found.error is not None:
-            raise EngineError(_missing(topic, found.error))
-        return len(found.partitions)
 
     def now_ms(self) -> int:
         """The machine's time."""
@@ -229,6 +224,7 @@ class KafkaLog:
             self._leave(self._consumer)
             self._consumer = None
         self._transactions.close()
+        self._admin.close()
 
     # -- the group
 
@@ -262,21 +258,24 @@ class KafkaLog:
             return
         self._looks_at = time.monotonic() + REJOIN_S
         with suppress(KafkaException):
-            if self._offsets.members().get(self._name) == self._joined().memberid():
+            if self._admin.members().get(self._name) == self._joined().memberid():
                 self._placed = True
                 self._listener.on_assigned(set())
 
     def _begin_anew(self, why: str) -> None:
-        """Join again, as long as Kafka keeps the place of a former worker of this name."""
-        if _said(KafkaError.FENCED_INSTANCE_ID, why):
-            raise Fenced("this worker was replaced by another of its name")
-        if not _said(KafkaError.UNRELEASED_INSTANCE_ID, why):
+        """Join again with another consumer, where that is all there is to it."""
+        if _said(KafkaError.UNRELEASED_INSTANCE_ID, why):
+            if not self._waits:
+                logger.warning("waiting for the session of a former %s to be over", self._name)
+            self._waits = True
+            self._outage.pause(REJOIN_S)
+        elif not _said(KafkaError.FENCED_INSTANCE_ID, why):
             raise Fenced(f"this worker may not read on: {why}")
-        if not self._waits:
-            logger.warning("waiting for the session of a former %s to be over", self._name)
-        self._waits = True
+        elif not self._outage.patiently(self._is_ours):
+            # librdkafka says the same of a member that finds Kafka back after its session was over,
+            # and was not polled meanwhile: it then sends heartbeats that name no member.
+            raise Fenced("this worker was replaced by another of its name")
         self._leave(self._joined())
-        self._outage.pause(REJOIN_S)
         self._fatal, self._closing = "", False
         self._join()
 
@@ -292,6 +291,7 @@ class KafkaLog:
             ):
                 consumer.consume(1, LEAVING_S)
         consumer.close()
+        self._let_go(set(self._partitions.held))
 
     def _joined(self) -> Consumer:
         assert self._consumer is not None, "open() comes first"
@@ -308,6 +308,7 @@ class KafkaLog:
         else:
             consumer.assign(waiting)
             self._membership = consumer.consumer_group_metadata()
+        self._member = consumer.memberid()
         consumer.pause(waiting)
         self._partitions.assign(tps)
         if tps or not self._placed:
@@ -315,20 +316,22 @@ class KafkaLog:
         self._placed = True
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        gone = {TP(p.topic, p.partition) for p in partitions} & self._partitions.held
-        self._partitions.revoke(gone)
-        if gone:
-            self._listener.on_revoked(gone)
+        self._let_go({TP(p.topic, p.partition) for p in partitions} & self._partitions.held)
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
             self._membership = None
             consumer.unassign()
 
+    def _let_go(self, partitions: set[TP]) -> None:
+        self._partitions.revoke(partitions)
+        if partitions:
+            self._listener.on_revoked(partitions)
+
     def _is_ours(self) -> bool:
         """Whether nobody else is in the group under this worker's name."""
-        found = self._offsets.members().get(self._name)
-        return found in (None, self._joined().memberid())
+        found = self._admin.members().get(self._name)
+        return found in (None, self._member)
 
     def _resume(self, partitions: AbstractSet[TP]) -> None:
         if partitions:

@@ -13,6 +13,11 @@ TRANSACTION_TIMEOUT_S = 15.0
 LARGEST_RECORD = 8 << 20
 """Above what agents may send (sizes.py), so that a dead letter has room for its headers."""
 
+SHARED: Settings = {
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 500,  # by default up to 10 s after Kafka is back
+}
+
 PRODUCER: Settings = {
     "transaction.timeout.ms": int(TRANSACTION_TIMEOUT_S * 1000),
     "partitioner": "murmur2_random",

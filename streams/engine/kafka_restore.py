@@ -8,8 +8,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from faust.types.tuples import TP
 
 from .errors import EngineError, PositionLost
+from .kafka_admin import Admin
 from .kafka_clients import READER, Settings, quiet
-from .kafka_offsets import Offsets
 from .kafka_outage import AWAY, Outage
 from .kafka_partitions import Partitions
 from .log import Restored
@@ -27,9 +27,9 @@ LOST = frozenset(
 class Reader:
     """Reads with consumers of its own; on any thread."""
 
-    def __init__(self, settings: Settings, offsets: Offsets, outage: Outage) -> None:
+    def __init__(self, settings: Settings, admin: Admin, outage: Outage) -> None:
         self._settings = {**READER, **settings, "error_cb": outage.tell}
-        self._offsets, self._outage = offsets, outage
+        self._admin, self._outage = admin, outage
 
     def restore(
         self,
@@ -38,7 +38,7 @@ class Reader:
         stopped: Callable[[], bool] = lambda: False,
     ) -> int:
         """Read to the ends; see Log.restore."""
-        begins, ends = self._offsets.begin(positions), self._offsets.end(positions)
+        begins, ends = self._admin.begin(positions), self._admin.end(positions)
         lost = {
             tp
             for tp, position in positions.items()

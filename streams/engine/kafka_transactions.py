@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 CALL_S = TRANSACTION_TIMEOUT_S + 5
 """Longer than any call takes that keeps to its timeout."""
 
+MOVED_S = 5.0
+"""How long the offsets may take once the records have arrived; hardly ever more than these do."""
+
 STEP_S = 1.0
 ABORT_S = 5.0
 
@@ -171,7 +174,7 @@ class Transactions:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records wait"))
 
     def _wait_for(self, moved: "Future[None]") -> None:
-        deadline = time.monotonic() + CALL_S
+        deadline = time.monotonic() + MOVED_S
         while True:
             try:
                 moved.result(STEP_S)

@@ -1,8 +1,11 @@
-"""Where partitions begin and end, where a group stands in them, and who is in it."""
+"""Questions to Kafka: which topics there are, where they begin and end, where a group stands."""
 
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -17,20 +20,31 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from faust.types.tuples import TP
 
 from .errors import EngineError
+from .kafka_clients import Settings, quiet
 from .kafka_outage import Outage
 
-TIMEOUT_S = 10.0
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+TIMEOUT_S = 3.0
+LATE_S = 1.0
 UNSTABLE_S = 0.005
 """How often to look whether an open transaction has come to its end."""
 
+T = TypeVar("T")
 
-class Offsets:
-    """Questions to Kafka; each waits while it is away. Used on any thread."""
 
-    def __init__(self, admin: AdminClient, outage: Outage, group: str) -> None:
-        self._admin, self._outage, self._group = admin, outage, group
+class Admin:
+    """Waits while Kafka is away, unless said otherwise. Used on any thread."""
+
+    def __init__(self, settings: Settings, outage: Outage, group: str) -> None:
+        self._settings, self._outage, self._group = settings, outage, group
+        self._client = AdminClient(dict(self._settings), logger=quiet)
+
+    # -- offsets
 
     def begin(self, partitions: Iterable[TP]) -> dict[TP, int]:
         """The first offsets that are there."""
@@ -46,14 +60,15 @@ class Offsets:
             return {}
 
         def ask() -> dict[TP, int]:
-            futures = self._admin.list_offsets(
+            futures = self._client.list_offsets(
                 asked,
                 # Of read_committed Kafka would answer the end of what is stable.
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=TIMEOUT_S,
             )
             return {
-                TP(p.topic, p.partition): future.result().offset for p, future in futures.items()
+                TP(p.topic, p.partition): self._answer(future).offset
+                for p, future in futures.items()
             }
 
         return self._outage.patiently(ask)
@@ -62,32 +77,32 @@ class Offsets:
         """Where the group stands; waits for transactions that are about to move that.
 
         Raises:
-            EngineError: they have not ended within `wait_s`.
+            EngineError: they have not ended within `wait_s`, outages not counted.
         """
         found: dict[TP, int] = {}
         waited_s = 0.0
         while missing := partitions - found.keys():
-            settled = self._outage.patiently(partial(self._stable, missing))
-            found |= settled
-            if not partitions - found.keys():
+            began = time.monotonic()
+            found |= self._outage.patiently(partial(self._stable, missing))
+            if partitions <= found.keys():
                 break
             if waited_s > wait_s:
                 raise EngineError(
                     f"the offsets of group {self._group!r} are not settled: a transaction is open"
                 )
             self._outage.pause(UNSTABLE_S)
-            waited_s += UNSTABLE_S
+            waited_s += min(1.0, time.monotonic() - began)
         return found | self.begin(tp for tp, offset in found.items() if offset < 0)
 
     def _stable(self, partitions: Iterable[TP]) -> dict[TP, int]:
         asked = [TopicPartition(*tp) for tp in partitions]
-        (future,) = self._admin.list_consumer_group_offsets(
+        (future,) = self._client.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(self._group, asked)],
             require_stable=True,
             request_timeout=TIMEOUT_S,
         ).values()
         found = {}
-        for partition in future.result().topic_partitions:
+        for partition in self._answer(future).topic_partitions:
             error: KafkaError | None = partition.error
             if error is None:
                 found[TP(partition.topic, partition.partition)] = partition.offset
@@ -95,20 +110,58 @@ class Offsets:
                 raise KafkaException(error)
         return found
 
+    # -- the group and topics; these raise KafkaException when Kafka is away
+
     def members(self) -> dict[str, str]:
         """The member ids of the group's static members, by their instance ids."""
-        (future,) = self._admin.describe_consumer_groups(
+        (future,) = self._client.describe_consumer_groups(
             [self._group], request_timeout=TIMEOUT_S
         ).values()
         return {
             member.group_instance_id: member.member_id
-            for member in future.result().members
+            for member in self._answer(future).members
             if member.group_instance_id
         }
 
+    def partitions(self, topic: str, wait_s: float) -> int:
+        """How many partitions a topic has."""
+        found = self._client.list_topics(topic, timeout=wait_s).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
+
     def topic_ids(self, topics: Iterable[str]) -> Mapping[str, str]:
-        """Kafka's own names of topics, which no two ever share. Raises KafkaException."""
-        described = self._admin.describe_topics(
+        """Kafka's own names of topics, which no two ever share."""
+        described = self._client.describe_topics(
             TopicCollection(list(topics)), request_timeout=TIMEOUT_S
         )
-        return {topic: str(future.result().topic_id) for topic, future in described.items()}
+        return {topic: str(self._answer(future).topic_id) for topic, future in described.items()}
+
+    def cluster_id(self) -> str:
+        """Kafka's own name."""
+        found: str = self._client.cluster_id(TIMEOUT_S)
+        return found
+
+    # -- its client
+
+    def _answer(self, future: "Future[T]") -> T:
+        try:
+            return future.result(TIMEOUT_S + LATE_S)
+        except TimeoutError:
+            self._renew()
+            error = KafkaError(KafkaError._TIMED_OUT, "no answer, ever")
+            raise KafkaException(error) from None
+        except KafkaException as exc:
+            if exc.args[0].code() == KafkaError._TIMED_OUT:
+                self._renew()
+            raise
+
+    def _renew(self) -> None:
+        """Another client: after an outage one may wait for ever for a coordinator of before."""
+        self.close()
+        self._client = AdminClient(dict(self._settings), logger=quiet)
+
+    def close(self) -> None:
+        """Disconnect; that waits for the client's threads, but nobody for it."""
+        clients: list[Any] = [self._client]
+        threading.Thread(target=clients.clear, name="hiresort-closes", daemon=True).start()
