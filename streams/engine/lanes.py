@@ -144,9 +144,12 @@ class Lane:
         """Forget everything that is not committed, and whoever works on it."""
         self._queued.clear()
         self._punctuations.clear()
-        if self._batch is not None and self._batch.done is not None and self._stream is not None:
-            self._batch.done.cancel()
-            self._stream.interrupt(self._batch)
+        batch = self._batch
+        if batch is not None and batch.done is None:
+            batch.undo()  # a punctuation's
+        elif batch is not None and batch.done is not None and self._stream is not None:
+            batch.done.cancel()
+            self._stream.interrupt(batch)
         if self._task is not None:
             self._task.cancel()
         self._task, self._batch, self.awaiting = None, None, False
@@ -227,21 +230,27 @@ class Lane:
 
     async def _punctuated(self, punctuation: Punctuation) -> None:
         step = Step(TP("", self.number), [])
-        batch = Batch(step, lambda value: value)
+        self._batch = batch = Batch(step, lambda value: value)
+        failed: BaseException | None = None
+        task = self._task
         batch.begin()
         token = current.set(batch)
+        self.awaiting = True
         try:
-            self.awaiting = True
             answer = punctuation(self.number)
             if answer is not None:
                 await answer
-        except Exception as error:  # noqa: BLE001  # the application's: it is tried again when due
-            batch.undo()
-            logger.warning("a punctuation of partition %d failed: %s", self.number, told(error))
-        else:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # the application's
+            failed = error
+        finally:
+            current.reset(token)
+        if task is None or task is not self._task or task.cancelling():
+            raise asyncio.CancelledError  # it was dropped, whatever the function makes of that
+        self._batch, self.awaiting = None, False
+        if failed is None:
             batch.complete()
             self._engine.join(step)
             self._engine.metrics.punctuated(getattr(punctuation, "__name__", "punctuation"))
-        finally:
-            self.awaiting = False
-            current.reset(token)
+        else:  # it is tried again when it is due
+            batch.undo()
+            logger.warning("a punctuation of partition %d failed: %s", self.number, told(failed))
