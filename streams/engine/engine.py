@@ -129,7 +129,7 @@ class Engine(Service):
         return channels
 
     def followers(self, topic: str) -> list[Table]:
-        """The tables that follow the topic."""
+        """The tables that follow the topic: one, if any."""
         return self._followed.get(topic, [])
 
     def join(self, step: Step) -> None:
@@ -305,9 +305,7 @@ class Engine(Service):
         transport: LogTransport = self.app.transport
         self._logs = log = transport.new_log(self.options, self._instance.name)
         self._counts.check(self.app, self.topics, self.dead_letters, log)
-        for table in self.tables.all():
-            if table.source is not None:
-                self._followed.setdefault(table.changelog_name, []).append(table)
+        self._followed = self.tables.followed(self.topics)
         self.subscribed_topics = frozenset({*self.topics, *self._followed})
         log.open(sorted(self.subscribed_topics), self)
         self.standby.start()

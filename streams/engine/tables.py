@@ -12,7 +12,7 @@ import faust.tables
 from faust.types.tuples import TP
 from mode.utils.locks import Event
 
-from .errors import PositionLost, StateMismatch
+from .errors import EngineError, PositionLost, StateMismatch
 from .log import Log, Pairs
 from .metrics import Metrics, Reads
 from .options import Options
@@ -52,6 +52,28 @@ class TableManager(faust.tables.TableManager):
     def all(self) -> Iterator[Table]:
         """The tables, in the order they were declared."""
         yield from self.values()
+
+    def followed(self, read: Iterable[str]) -> dict[str, list[Table]]:
+        """Tables by the topics that they follow.
+
+        Raises EngineError when two follow one topic, or agents read it: `read` is what those do.
+        """
+        found: dict[str, list[Table]] = {}
+        for table in self.all():
+            topic = table.changelog_name
+            if table.source is None:
+                continue
+            if topic in read:
+                # it starts where its rows were restored to, and an agent would miss what is before
+                raise EngineError(
+                    f"table {table.name} follows {topic}, which no agent can read besides: "
+                    "have its records sent to another topic too"
+                )
+            if topic in found:
+                names = f"{found[topic][0].name} and {table.name}"
+                raise EngineError(f"tables {names} both follow {topic}: use one of them")
+            found[topic] = [table]
+        return found
 
     def punctuations(self) -> Iterator[tuple[float, Punctuation]]:
         """What is to be called for each partition, with its period in seconds."""

@@ -184,6 +184,36 @@ async def test_clear_says_what_to_do(drive: Any) -> None:
         assert letter["error"].endswith("delete the rows one by one, in an agent")
 
 
+def following(app: App, *names: str) -> Any:
+    """Have tables of these names follow prices; answers that topic."""
+    prices = app.topic("prices", key_type=str, value_type=int, value_serializer="json")
+    for name in names:
+        app.Table(name, key_type=str, value_type=int, source=prices)
+    return prices
+
+
+async def test_no_agent_can_read_what_a_table_follows(drive: Any) -> None:
+    def topology(app: App) -> None:
+        @app.agent(following(app, "prices"))
+        async def look(stream: Any) -> None:
+            async for _ in stream:
+                pass
+
+    with pytest.raises(EngineError, match="table prices follows prices, which no agent can read"):
+        async with drive(topology):
+            pass
+
+
+async def test_no_two_tables_can_follow_one_topic(drive: Any) -> None:
+    def topology(app: App) -> None:
+        following(app, "one", "two")
+        reading(app)
+
+    with pytest.raises(EngineError, match="tables one and two both follow prices"):
+        async with drive(topology):
+            pass
+
+
 async def test_another_broker_than_ours_is_not_driven(tmp_path: Any) -> None:
     with pytest.raises(EngineError, match="runs apps on rdkafka:// only, not kafka:"):
         async with TopologyDriver(lambda: faust.App("other", broker="kafka://"), tmp_path):
