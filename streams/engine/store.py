@@ -3,10 +3,11 @@
 import fcntl
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
 
@@ -37,6 +38,7 @@ class Store:
         """
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._scans: WeakSet[Generator[tuple[bytes, bytes], None, None]] = WeakSet()
         self._lock = (path / "lock").open("a")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +66,17 @@ class Store:
     def scan(
         self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in the order of keys, or against it."""
+        """Rows with start <= key < end, in the order of keys, or against it.
+
+        It ends when the store is closed.
+        """
+        scan = self._scan(start, end, reverse=reverse)
+        self._scans.add(scan)
+        return scan
+
+    def _scan(
+        self, start: bytes, end: bytes | None, *, reverse: bool
+    ) -> Generator[tuple[bytes, bytes], None, None]:
         # RocksDB goes on reading the bound where the options keep it: they live in this generator
         options = ReadOptions()
         options.set_iterate_upper_bound(_POSITION if end is None else min(end, _POSITION))
@@ -95,6 +107,8 @@ class Store:
 
     def close(self) -> None:
         """Close the files and free the directory for another process."""
+        for scan in list(self._scans):  # while one is open RocksDB keeps its own lock
+            scan.close()
         self._db.close()
         (self.path / "identity.json").touch()
         self._lock.close()

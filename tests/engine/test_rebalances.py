@@ -195,3 +195,21 @@ async def test_who_asked_is_told_of_each_time_that_rows_were_recovered(drive: An
         take_away(driver)
         await driver.settle()
         assert told == [[0, 1], [0, 1]]
+
+
+async def test_a_scan_that_is_not_at_its_end_keeps_no_partition_from_coming_back(
+    drive: Any,
+) -> None:
+    async with drive(counting) as driver:
+        for word in ("a", "b", "c"):
+            driver.send("words", None, word)
+        await driver.settle()
+        scan = driver.table("counts").scan()
+        assert next(scan) == ("a", 1)
+        take_away(driver, 0)
+        await driver.settle()
+        assert list(scan) == []
+        take_away(driver)
+        driver.send("words", None, "d")
+        await driver.settle()
+        assert driver.records("out") == ["a", "b", "c", "d"]
