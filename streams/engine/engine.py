@@ -40,6 +40,9 @@ GLANCE_S = 0.005
 STOP_S = 10.0
 """How long a stop waits for the agents to finish what they are at."""
 
+BACKLOG = 2000
+"""A unit of so many records is committed beside the work on the next one."""
+
 GARBAGE = (100_000, 20, 50)
 """Thresholds of the garbage collector. A unit makes some ten thousand objects and no cycles; with
 Python's own (700, 10, 10) a quarter of a worker's time went into looking through them."""
@@ -178,6 +181,8 @@ class Engine(Service):
             await self._poll(log)
             self.held.punctuate(log.now_ms())
             await self._commit_and_work(log)
+            if self.unit.records < BACKLOG:
+                await self._commit_now(log)
         await self._finish(log)
 
     async def _poll(self, log: Log) -> None:
@@ -231,6 +236,11 @@ class Engine(Service):
         finally:
             if commit is not None:
                 await commit
+
+    async def _commit_now(self, log: Log) -> None:
+        """Commit a small unit at once: beside the next one it would be visible a unit later."""
+        if self.unit:
+            await self._commit(log)
 
     async def _work(self) -> None:
         lanes = self.held.lanes
