@@ -13,6 +13,7 @@ else:
     modules = cythonize(
         [
             Extension("schemas.native", ["schemas/native.pyx"]),
+            Extension("streams.engine.batches", ["streams/engine/batches.pyx"]),
             Extension("streams.engine.murmur2_native", ["streams/engine/murmur2_native.pyx"]),
         ],
         build_dir="build/cython",

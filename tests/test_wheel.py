@@ -16,7 +16,7 @@ from schemas.ids import SchemaIds
 ROOT = Path(__file__).parents[1]
 
 
-IN_C = ("schemas/native.", "streams/engine/murmur2_native.")
+IN_C = ("schemas/native.", "streams/engine/batches.", "streams/engine/murmur2_native.")
 TELL = "from schemas.codec import Codec, implementation; print(implementation())"
 
 

@@ -15,9 +15,18 @@ from .kafka_admin import Admin
 from .kafka_clients import CLASSIC, CONSUMER, CONSUMER_PROTOCOL, SHARED, quiet
 from .kafka_outage import AWAY, Outage
 from .kafka_partitions import Partitions
+from .kafka_producer import UnitProducer
 from .kafka_restore import Reader
-from .kafka_transactions import Transactions
+from .kafka_transactions import Producer, Transactions
 from .log import Fetched, Listener, Restored, Work
+
+try:
+    from .kafka_writer import Writer
+except ImportError:  # there was no compiler where this was installed
+    DIRECT = False
+else:
+    DIRECT = True
+    """Whether this installation can write with a producer of its own."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +66,8 @@ class KafkaLog:
         instance: str,
         session_timeout_ms: int,
         protocol: str = "classic",
+        *,
+        writes_directly: bool = False,
     ) -> None:
         self._name = f"{group}-{instance}"
         self._shared = {**SHARED, "bootstrap.servers": bootstrap, "client.id": self._name}
@@ -66,8 +77,9 @@ class KafkaLog:
         self._outage = Outage(bootstrap)
         self._admin = Admin(self._shared, self._outage, group)
         self._reader = Reader(self._shared, self._admin, self._outage)
+        self._writes_directly = writes_directly
         self._transactions = Transactions(
-            {**self._shared, "transactional.id": self._name},
+            self._new_producer,
             self._outage,
             is_ours=self._is_ours,
             is_committed=self._reader.is_committed,
@@ -151,6 +163,11 @@ class KafkaLog:
             if count >= PASS_OVER and tp in known.committed:
                 self._seek(tp, first + count)
         return {tp: delivered[tp].last + 1 for tp, rows in work.changes.items() if rows}
+
+    def _new_producer(self) -> Producer:
+        if self._writes_directly:
+            return Writer(self._bootstrap, self._name, self._name, self._outage)
+        return UnitProducer({**self._shared, "transactional.id": self._name}, self._outage)
 
     def _to_commit(self, work: Work) -> Mapping[TP, int]:
         """Some offset, always: with it Kafka refuses a worker that is no member any more."""

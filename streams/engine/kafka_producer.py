@@ -2,18 +2,29 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from itertools import islice
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from faust.types.tuples import TP
 
-from .kafka_clients import PRODUCER, Settings, quiet
+from .kafka_clients import PRODUCER, TRANSACTION_TIMEOUT_S, Settings, quiet
+from .kafka_outage import Outage
 from .kafka_partitions import Delivered
-from .log import Changes, Headers, Output
+from .log import Changes, Headers, Output, Work
+
+CALL_S = TRANSACTION_TIMEOUT_S + 5
+"""Longer than any call takes that keeps to its timeout."""
+
+MOVED_S = 5.0
+"""How long the offsets may take once the records have arrived; hardly ever more than these do."""
+
+STEP_S = 1.0
+"""How often a wait looks whether it shall go on."""
 
 FULL_S = 0.005
 """How long to let records go out when the queue is full."""
@@ -46,14 +57,87 @@ class Deliveries:
 
 
 class UnitProducer:
-    """A producer and the thread that makes those calls which may never return."""
+    """librdkafka's, and the thread that makes those calls which may never return."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, outage: Outage) -> None:
         self.kafka = Producer({**PRODUCER, **settings}, logger=quiet)
+        self._outage = outage
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="hiresort-transaction", daemon=True).start()
 
-    def beside(self, call: Callable[..., None], *args: Any) -> "Future[None]":
+    # -- what Transactions asks for
+
+    def open(self, wait_s: float) -> None:
+        """Fence a former producer of the name; its transaction is ended then."""
+        self.kafka.init_transactions(wait_s)
+
+    def prepare(  # what a transaction is made of
+        self,
+        work: Work,
+        offsets: Mapping[TP, int],
+        group: Any,
+        topics: AbstractSet[str],
+        told: Deliveries,
+        *,
+        tell_all: bool,
+    ) -> None:
+        """Write all of a transaction but its end."""
+        self.kafka.begin_transaction()
+        # Beside the records, which take longer. Both are undone by an abort.
+        moved = self._beside(
+            self.kafka.send_offsets_to_transaction,
+            [TopicPartition(*tp, offset) for tp, offset in offsets.items()],
+            group,
+            TRANSACTION_TIMEOUT_S,
+        )
+        try:
+            asked = set(range(len(work.outputs))) if tell_all else ends_of(work.outputs, topics)
+            self._write(work.outputs, asked, told)
+            self._write_rows(work.changes, told, tell_all=tell_all)
+            self._flush(moved)
+        finally:
+            self._wait_for(moved)  # what went wrong there is the reason for what did here
+
+    def commit(self, wait_s: float) -> None:
+        """Make it visible; after an error that is retriable it can be called again."""
+        self.kafka.commit_transaction(wait_s)
+
+    def abort(self, wait_s: float) -> None:
+        """Undo it."""
+        self.kafka.abort_transaction(wait_s)
+
+    def discard(self) -> None:
+        """Let go of it. That waits for its threads, and if one of them hangs, for ever."""
+        kafka = self.kafka
+        del self.kafka
+        self._calls.put(kafka.purge)
+        self._calls.put(None)
+
+    # -- the calls that may never return
+
+    def _flush(self, moved: "Future[None]") -> None:
+        deadline = time.monotonic() + CALL_S
+        while self.kafka.flush(STEP_S):
+            self._outage.pause(0)
+            if moved.done() and moved.exception() is not None:
+                return
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records wait"))
+
+    def _wait_for(self, moved: "Future[None]") -> None:
+        deadline = time.monotonic() + MOVED_S
+        while True:
+            try:
+                moved.result(STEP_S)
+            except TimeoutError:
+                self._outage.pause(0)
+                if time.monotonic() > deadline:
+                    error = KafkaError(KafkaError._TIMED_OUT, "offsets: no answer, ever")
+                    raise KafkaException(error) from None
+            else:
+                return
+
+    def _beside(self, call: Callable[..., None], *args: Any) -> "Future[None]":
         """Make a call on the other thread."""
         answer: Future[None] = Future()
 
@@ -72,16 +156,9 @@ class UnitProducer:
         while (call := self._calls.get()) is not None:
             call()
 
-    def discard(self) -> None:
-        """Let go of it. That waits for its threads, and if one of them hangs, for ever."""
-        kafka = self.kafka
-        del self.kafka
-        self._calls.put(kafka.purge)
-        self._calls.put(None)
-
     # -- the records
 
-    def write(
+    def _write(
         self, outputs: Sequence[Output], told: AbstractSet[int], delivered: Deliveries
     ) -> None:
         """Produce these; `told` numbers those whose offsets are asked for."""
@@ -100,7 +177,7 @@ class UnitProducer:
                 except BufferError:
                     self._put(topic, value, key, partition, None, at, None)
 
-    def write_rows(
+    def _write_rows(
         self, changes: Mapping[TP, Changes], delivered: Deliveries, *, tell_all: bool
     ) -> None:
         """Produce rows; the offset of a partition's last is asked for, or that of each."""

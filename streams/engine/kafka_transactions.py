@@ -10,28 +10,22 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from faust.types.tuples import TP
 
 from .errors import Fenced, Overtaken, UnitAborted
-from .kafka_clients import TRANSACTION_TIMEOUT_S, Settings
+from .kafka_clients import TRANSACTION_TIMEOUT_S
 from .kafka_outage import Outage
 from .kafka_partitions import Delivered
-from .kafka_producer import Deliveries, UnitProducer, ends_of
+from .kafka_producer import Deliveries
 from .log import Work
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 logger = logging.getLogger(__name__)
 
 CALL_S = TRANSACTION_TIMEOUT_S + 5
 """Longer than any call takes that keeps to its timeout."""
-
-MOVED_S = 5.0
-"""How long the offsets may take once the records have arrived; hardly ever more than these do."""
 
 STEP_S = 1.0
 ABORT_S = 5.0
@@ -63,6 +57,38 @@ HOPELESS = frozenset(
 """What becomes of a record when it is written again and again."""
 
 
+class Producer(Protocol):
+    """Writes transactions under one name. Everything raises KafkaException."""
+
+    def open(self, wait_s: float) -> None:
+        """Fence a former producer of the name; its transaction is ended then."""
+
+    def prepare(  # what a transaction is made of
+        self,
+        work: Work,
+        offsets: Mapping[TP, int],
+        group: Any,
+        topics: AbstractSet[str],
+        told: Deliveries,
+        *,
+        tell_all: bool,
+    ) -> None:
+        """Write all of a transaction but its end.
+
+        `told` learns where the rows went, and the outputs to `topics`; when `tell_all`, also which
+        of all records were refused.
+        """
+
+    def commit(self, wait_s: float) -> None:
+        """Make it visible; after an error that is retriable it can be called again."""
+
+    def abort(self, wait_s: float) -> None:
+        """Undo it."""
+
+    def discard(self) -> None:
+        """Let go of it."""
+
+
 class Transactions:
     """One after the other, on the log's thread.
 
@@ -72,22 +98,22 @@ class Transactions:
 
     def __init__(
         self,
-        settings: Settings,
+        new_producer: Callable[[], Producer],
         outage: Outage,
         *,
         is_ours: Callable[[], bool],
         is_committed: Callable[[TP, int], bool],
     ) -> None:
-        self._settings, self._outage = settings, outage
+        self._new_producer, self._outage = new_producer, outage
         self._is_ours, self._is_committed = is_ours, is_committed
         self._suspicious = False
         """Records were not delivered: the next time each of them tells what became of it."""
-        self._producer: UnitProducer | None = None
+        self._producer: Producer | None = None
 
     def open(self, wait_s: float) -> None:
         """Fence a former producer of the name; its transaction is ended then. KafkaException."""
-        self._producer = producer = UnitProducer(self._settings)
-        producer.kafka.init_transactions(wait_s)
+        self._producer = producer = self._new_producer()
+        producer.open(wait_s)
 
     def close(self) -> None:
         """Disconnect."""
@@ -128,7 +154,7 @@ class Transactions:
         self._suspicious = False
         return told.of
 
-    def _opened(self) -> UnitProducer:
+    def _opened(self) -> Producer:
         assert self._producer is not None, "open() comes first"
         return self._producer
 
@@ -142,54 +168,16 @@ class Transactions:
         topics: AbstractSet[str],
         told: Deliveries,
     ) -> None:
-        producer = self._opened()
-        producer.kafka.begin_transaction()
-        # Beside the records, which take longer. Both are undone by an abort.
-        moved = producer.beside(
-            producer.kafka.send_offsets_to_transaction,
-            [TopicPartition(*tp, offset) for tp, offset in offsets.items()],
-            group,
-            TRANSACTION_TIMEOUT_S,
-        )
-        try:
-            tell_all = self._suspicious
-            asked = set(range(len(work.outputs))) if tell_all else ends_of(work.outputs, topics)
-            producer.write(work.outputs, asked, told)
-            producer.write_rows(work.changes, told, tell_all=tell_all)
-            self._flush(producer, moved)
-        finally:
-            self._wait_for(moved)  # what went wrong there is the reason for what did here
+        self._opened().prepare(work, offsets, group, topics, told, tell_all=self._suspicious)
         if told.refused:
             raise KafkaException(told.refused[0].error)
         if any(delivered.last < 0 for delivered in told.of.values()):
             raise KafkaException(KafkaError(KafkaError._GAPLESS_GUARANTEE, "offsets unknown"))
 
-    def _flush(self, producer: UnitProducer, moved: "Future[None]") -> None:
-        deadline = time.monotonic() + CALL_S
-        while producer.kafka.flush(STEP_S):
-            self._outage.pause(0)
-            if moved.done() and moved.exception() is not None:
-                return
-            if time.monotonic() > deadline:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records wait"))
-
-    def _wait_for(self, moved: "Future[None]") -> None:
-        deadline = time.monotonic() + MOVED_S
-        while True:
-            try:
-                moved.result(STEP_S)
-            except TimeoutError:
-                self._outage.pause(0)
-                if time.monotonic() > deadline:
-                    error = KafkaError(KafkaError._TIMED_OUT, "offsets: no answer, ever")
-                    raise KafkaException(error) from None
-            else:
-                return
-
     def _end(self, began: float) -> None:
         while True:
             try:
-                self._opened().kafka.commit_transaction(STEP_S)
+                self._opened().commit(STEP_S)
             except KafkaException as exc:
                 error: KafkaError = exc.args[0]
                 if not error.retriable() or time.monotonic() > began + 2 * CALL_S:
@@ -209,7 +197,7 @@ class Transactions:
             self._replace(error, began)
         else:
             try:
-                self._opened().kafka.abort_transaction(ABORT_S)
+                self._opened().abort(ABORT_S)
             except KafkaException as exc:
                 self._replace(exc.args[0], began)
         if error is not None:
@@ -250,8 +238,8 @@ class Transactions:
             raise Fenced(f"this worker was replaced by another of its name: {error.str()}")
         logger.warning("a new producer after %.1f s: %s", lasted_s, error.str())
         self.close()
-        self._producer = producer = UnitProducer(self._settings)
+        self._producer = producer = self._new_producer()
         try:
-            self._outage.patiently(lambda: producer.kafka.init_transactions(STEP_S))
+            self._outage.patiently(lambda: producer.open(STEP_S))
         except KafkaException as exc:
             raise Fenced(f"no transactions any more: {exc.args[0].str()}") from exc

@@ -6,6 +6,7 @@ from typing import Any
 from .errors import EngineError
 
 PROTOCOLS = ("classic", "consumer")
+PRODUCERS = ("librdkafka", "direct")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Options:
         `consumer` (KIP-848): they let go of what moves only, but Kafka keeps the partitions of one
         that was killed until its session is over, which the brokers' settings say: 45 s.
     standbys: how many other workers follow each table's partition, 0 unless said.
+    producer: `direct` to write by one request for all partitions that a broker leads, `librdkafka`
+        to write by librdkafka's producer. Unless said, the first where it was built.
     """
 
     bootstrap: str
@@ -28,13 +31,21 @@ class Options:
     cut_through: bool = False
     group_protocol: str = PROTOCOLS[0]
     standbys: int = 0
+    producer: str = ""
 
     @classmethod
     def of(cls, app: Any) -> "Options":
         """Those of an application, from all of its broker URLs. Raises EngineError."""
         urls = app.conf.broker
         query = {name: value for url in urls for name, value in url.query.items()}
-        known = {"cut-through", "dead-letters", "group-protocol", "session-timeout-ms", "standbys"}
+        known = {
+            "cut-through",
+            "dead-letters",
+            "group-protocol",
+            "producer",
+            "session-timeout-ms",
+            "standbys",
+        }
         if set(query) - known:
             raise EngineError(
                 f"unknown option {sorted(set(query) - known)} in the broker's URL: "
@@ -51,6 +62,9 @@ class Options:
             raise EngineError(f"group-protocol in the broker's URL has to be one of {PROTOCOLS}")
         if not (standbys := query.get("standbys", "0")).isdecimal():
             raise EngineError("standbys in the broker's URL has to be a number from 0 on")
+        producer = query.get("producer", cls.producer)
+        if producer and producer not in PRODUCERS:
+            raise EngineError(f"producer in the broker's URL has to be one of {PRODUCERS}")
         return cls(
             bootstrap=",".join(_server(url) for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
@@ -58,6 +72,7 @@ class Options:
             cut_through=query.get("cut-through") == "on",
             group_protocol=protocol,
             standbys=int(standbys),
+            producer=producer,
         )
 
 

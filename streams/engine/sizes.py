@@ -5,6 +5,9 @@ from .log import Headers
 LARGEST_OUTPUT = 1_000_000
 """Bytes of key, value and headers that an agent may send; more fails the record that caused it."""
 
+LARGEST_BATCH = 1_000_000
+"""Bytes of a record batch; Kafka takes 1,048,588 unless a topic's max.message.bytes is another."""
+
 
 def check_size(
     topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None

@@ -12,8 +12,8 @@ from faust.types.tuples import TP
 from mode import Service
 
 from .engine import Engine
-from .errors import Unsupported
-from .kafka import KafkaLog
+from .errors import EngineError, Unsupported
+from .kafka import DIRECT, KafkaLog
 from .kafka_standby import KafkaStandbyLog
 from .log import Log
 from .options import Options
@@ -144,8 +144,22 @@ class Transport(base.Transport):
         """The log of a worker of this name, on Kafka."""
         group = self.app.conf.id
         return KafkaLog(
-            options.bootstrap, group, instance, options.session_timeout_ms, options.group_protocol
+            options.bootstrap,
+            group,
+            instance,
+            options.session_timeout_ms,
+            options.group_protocol,
+            writes_directly=self._writes_directly(options.producer),
         )
+
+    @staticmethod
+    def _writes_directly(producer: str) -> bool:
+        if producer == "direct" and not DIRECT:
+            raise EngineError(
+                "producer=direct needs streams.engine.batches, which was not built: install a C "
+                "compiler and then this project again, or leave the option out"
+            )
+        return DIRECT and producer != "librdkafka"
 
     def new_standby_log(self, options: Options) -> StandbyLog:
         """What a worker's standbys read by, on Kafka."""

@@ -156,8 +156,9 @@ class _MemoryWriter:
 class OnKafka:
     """A real Kafka; topics and group have names of their own."""
 
-    def __init__(self, bootstrap: str, protocol: str) -> None:
+    def __init__(self, bootstrap: str, protocol: str, *, writes_directly: bool = False) -> None:
         self._bootstrap, self._protocol = bootstrap, protocol
+        self._writes_directly = writes_directly
         self.incremental = protocol == "consumer"
         self._suffix = uuid.uuid4().hex[:8]
         self.group = f"group-{self._suffix}"
@@ -235,7 +236,14 @@ class OnKafka:
             time.sleep(0.2)  # no more of the filler than it takes; nothing is awaited by this
 
     def log(self, name: str) -> Log:  # noqa: D102
-        return KafkaLog(self._bootstrap, self.group, name, SESSION_MS, self._protocol)
+        return KafkaLog(
+            self._bootstrap,
+            self.group,
+            name,
+            SESSION_MS,
+            self._protocol,
+            writes_directly=self._writes_directly,
+        )
 
     def _configure(self, kind: ResourceType, name: str, settings: Mapping[str, str]) -> None:
         entries = [

@@ -14,6 +14,7 @@ from tests.engine.log.clusters import Cluster, InMemory, Member, OnKafka, Open
         "memory-eager",
         pytest.param("kafka-classic", marks=pytest.mark.kafka),
         pytest.param("kafka-consumer", marks=pytest.mark.kafka),
+        pytest.param("librdkafka-classic", marks=pytest.mark.kafka),
     ]
 )
 def cluster(request: pytest.FixtureRequest) -> Cluster:
@@ -21,7 +22,8 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     kind, _, protocol = request.param.partition("-")
     if kind == "memory":
         return InMemory(eager=bool(protocol))
-    return OnKafka(request.getfixturevalue("kafka").bootstrap, protocol)
+    bootstrap = request.getfixturevalue("kafka").bootstrap
+    return OnKafka(bootstrap, protocol, writes_directly=kind == "kafka")
 
 
 @pytest.fixture
