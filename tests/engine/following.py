@@ -18,6 +18,8 @@ from tests.engine.words import text
 
 PARTITIONS = 4
 CHANGELOG = "tiny-counts-changelog"
+TABLES = (CHANGELOG, "prices")
+"""The topics that hold the rows."""
 WITHIN_S = 20.0
 WORDS = [f"w{n}" for n in range(40)]
 
@@ -94,7 +96,7 @@ def followed(worker: TopologyDriver) -> dict[str, set[int]]:
 def up_to_date(standby: Standby) -> bool:
     """Whether it follows all that the worker does not hold, to its end."""
     lanes = standby._engine.held.lanes.keys()
-    wanted = {TP(t, n) for t in (CHANGELOG, "prices") for n in {*range(PARTITIONS)} - lanes}
+    wanted = {TP(t, n) for t in TABLES for n in {*range(PARTITIONS)} - lanes}
     cluster = standby._engine.app.transport.cluster
     with standby._lock:
         found = {one.shard.changelog: one.shard.position or 0 for one in standby._followed.values()}

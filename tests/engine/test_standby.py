@@ -3,15 +3,17 @@
 import random
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import faust
 import pytest
 from faust.types.tuples import TP
 
 from hiresort.deadlines import until
+from streams.engine.driver import TopologyDriver
 from streams.engine.errors import EngineError
 from streams.engine.memory import MemoryCluster
 from streams.engine.options import Options
@@ -19,6 +21,7 @@ from streams.engine.store import Store
 from tests.engine.following import (
     CHANGELOG,
     PARTITIONS,
+    TABLES,
     WITHIN_S,
     WORDS,
     Start,
@@ -34,9 +37,6 @@ from tests.engine.following import (
     starter,
 )
 
-if TYPE_CHECKING:
-    from streams.engine.driver import TopologyDriver
-
 
 @pytest.fixture
 def cluster() -> MemoryCluster:
@@ -48,6 +48,19 @@ def cluster() -> MemoryCluster:
 def start(tmp_path: Path, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Return a function that makes a worker of that name."""
     return starter(cluster, tmp_path, monkeypatch)
+
+
+def restores_of(worker: TopologyDriver, monkeypatch: pytest.MonkeyPatch) -> list[dict[TP, Any]]:
+    """The positions that a worker restores from, from now on."""
+    found: list[dict[TP, Any]] = []
+    restore = worker._transport.log.restore
+
+    def noting(positions: Mapping[TP, Any], *args: Any) -> int:
+        found.append(dict(positions))
+        return restore(positions, *args)
+
+    monkeypatch.setattr(worker._transport.log, "restore", noting)
+    return found
 
 
 async def test_it_has_the_rows_of_the_partitions_that_others_hold(
@@ -68,18 +81,26 @@ async def test_it_has_the_rows_of_the_partitions_that_others_hold(
 
 
 async def test_it_takes_over_with_nothing_left_to_read(
-    start: Start, cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+    start: Start,
+    cluster: MemoryCluster,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level("INFO")
     async with start("a") as first, start("b") as second:
         cluster.append("prices", b"w1", b"5")
         send(cluster, *WORDS)
         await settle(first, second)
+        ends = {
+            TP(name, n): cluster.end(TP(name, n)) or None for name in TABLES for n in held(first)
+        }
+        restores = restores_of(second, monkeypatch)
         caplog.clear()
         die(first, cluster)
         send(cluster, *WORDS)
         await second.settle()
         assert restored(caplog) == [0]
+        assert [{tp: at for tp, at in asked.items() if tp in ends} for asked in restores] == [ends]
         assert held(second) == set(range(PARTITIONS))
         assert followed(second) == {}
         assert dict(second.table("counts").items()) == dict.fromkeys(WORDS, 2)

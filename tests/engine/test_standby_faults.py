@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +103,72 @@ async def test_a_changelog_that_does_not_go_on_is_read_anew(
     async with start("a") as first, start("b") as second:
         send(cluster, *WORDS)
         await settle(first, second)
-        number = min(held(first))
-        tp = TP(CHANGELOG, number)
-        with standby_of(second)._lock:
-            standby_of(second)._moved = True
-            for one in standby_of(second)._of(tp):
-                one.shard.position = 1
+        with standby_of(second)._lock:  # it stands still, after a first look at most
+            for words in (WORDS[:20], WORDS[20:30]):
+                send(cluster, *(f"-{word}" for word in words))
+                await first.settle()
+                await second.settle()
             cluster.compact(CHANGELOG)
-            cluster.cut(tp, 2)
+            for number in held(first):
+                tp = TP(CHANGELOG, number)
+                cluster.cut(tp, cluster.end(tp))
         assert until(lambda: "the changelog does not go on" in caplog.text, WITHIN_S)
         await settle(first, second)
-        assert followed(second)["counts"] == held(first)
+        # what was deleted, and what was cut away, is not there
+        assert rows_of(standby_of(second), "counts") == {}
+
+
+async def test_a_store_of_another_topic_is_not_taken_over(
+    start: Start, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start("a") as first, start("b") as second:
+        for number in range(PARTITIONS):
+            cluster.append("prices", b"old", b"5", partition=number)
+        await settle(first, second)
+        taken = held(first)
+        with standby_of(second)._lock:
+            monkeypatch.setattr(Standby, "_resting", True)
+            cluster.delete("prices")
+            for number in range(PARTITIONS):
+                cluster.append("prices", b"new", b"7", partition=number)
+        die(first, cluster)
+        await second.settle()
+        shards = second.app.tables["prices"].shards
+        assert [dict(shards[number].store.scan()) for number in taken] == [{b"new": b"7"}] * 2
+
+
+async def test_what_goes_while_it_is_restored_is_not_followed_before_it_is_let_go(
+    start: Start,
+    cluster: MemoryCluster,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Standby, "_resting", False)
+    opened: list[AbstractSet[int]] = []
+    restores: list[str] = []
+    choose = Standby._open
+
+    def noting(standby: Standby, table: Any, numbers: AbstractSet[int]) -> None:
+        choose(standby, table, numbers)
+        opened.append(numbers)
+
+    def before(_: str, call: str) -> None:
+        if call != "restore" or restores:
+            return
+        restores.append(call)
+        cluster.rebalance(
+            "tiny", {TP(t, n) for t in ("words", "prices") for n in range(PARTITIONS)}
+        )
+        assert until(lambda: not first.app._fetcher.held.lanes, WITHIN_S)
+        opened.clear()
+        assert until(lambda: sum(bool(numbers) for numbers in opened) > 4, WITHIN_S)
+
+    monkeypatch.setattr(Standby, "_open", noting)
+    cluster.before_call = before
+    first = start("a")
+    async with first:
+        assert until(lambda: bool(followed(first)), WITHIN_S)
+        assert "stand still" not in caplog.text
 
 
 async def test_a_topic_that_is_made_anew_is_read_anew(
