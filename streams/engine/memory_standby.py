@@ -17,11 +17,14 @@ class MemoryStandbyLog:
     def __init__(self, cluster: MemoryCluster) -> None:
         self._cluster = cluster
         self._positions: dict[TP, int] = {}
+        self._begun: set[TP] = set()
+        """Partitions of which it was told where they are read, though there be nothing."""
 
     def read_from(self, positions: Mapping[TP, int | None]) -> None:
         """Read exactly these from now on; see StandbyLog.read_from."""
         start = self._cluster.start
         self._positions = {tp: start(tp) if at is None else at for tp, at in positions.items()}
+        self._begun.clear()
 
     def read(self, wait_s: float) -> Mapping[TP, tuple[Pairs, int]]:
         """A few committed records; see StandbyLog.read."""
@@ -38,7 +41,8 @@ class MemoryStandbyLog:
             if not cluster.start(tp) <= position <= cluster.end(tp):
                 raise PositionLost({tp})
             records, self._positions[tp] = cluster.read(tp, position, READ_MAX)
-            if self._positions[tp] != position:
+            if self._positions[tp] != position or tp not in self._begun:
+                self._begun.add(tp)
                 pairs = [(record.key(), record.value()) for record in records]
                 found[tp] = (pairs, self._positions[tp])
         return found

@@ -131,6 +131,25 @@ def die(worker: TopologyDriver, cluster: MemoryCluster) -> None:
     cluster.expire(log._name)
 
 
+def put_to_rest(worker: TopologyDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all standbys rest from now on; waits until the worker's does."""
+    monkeypatch.setattr(Standby, "_resting", property(lambda _: True))
+    wait_for_rest(worker, monkeypatch)
+
+
+def wait_for_rest(worker: TopologyDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until a worker's standbys rest, for whatever reason."""
+    resting: Any = Standby.__dict__["_resting"]
+    rests: list[Standby] = []
+
+    def noting(standby: Standby) -> bool:
+        rests.extend([standby] * resting.fget(standby))
+        return bool(resting.fget(standby))
+
+    monkeypatch.setattr(Standby, "_resting", property(noting))
+    assert until(lambda: rests.count(standby_of(worker)) > 1, WITHIN_S)
+
+
 def restored(caplog: pytest.LogCaptureFixture) -> list[int]:
     """How many records each restore has read."""
     found = (re.match(r"restored (\d+) records", line) for line in caplog.messages)

@@ -91,9 +91,7 @@ async def test_it_takes_over_with_nothing_left_to_read(
         cluster.append("prices", b"w1", b"5")
         send(cluster, *WORDS)
         await settle(first, second)
-        ends = {
-            TP(name, n): cluster.end(TP(name, n)) or None for name in TABLES for n in held(first)
-        }
+        ends = {TP(name, n): cluster.end(TP(name, n)) for name in TABLES for n in held(first)}
         restores = restores_of(second, monkeypatch)
         caplog.clear()
         die(first, cluster)

@@ -26,12 +26,14 @@ from tests.engine.following import (
     die,
     followed,
     held,
+    put_to_rest,
     restored,
     rows_of,
     send,
     settle,
     standby_of,
     starter,
+    wait_for_rest,
 )
 
 
@@ -73,7 +75,7 @@ async def test_what_was_out_of_reach_for_long_is_not_taken_over(
         send(cluster, *WORDS)
         await settle(first, second)
         rows = len(first.table("counts"))
-        monkeypatch.setattr(Standby, "_resting", True)
+        put_to_rest(second, monkeypatch)
         caplog.clear()
         for one in standby_of(second)._followed.values():
             one.current_at -= MAX_AGE_S
@@ -126,11 +128,10 @@ async def test_a_store_of_another_topic_is_not_taken_over(
             cluster.append("prices", b"old", b"5", partition=number)
         await settle(first, second)
         taken = held(first)
-        with standby_of(second)._lock:
-            monkeypatch.setattr(Standby, "_resting", True)
-            cluster.delete("prices")
-            for number in range(PARTITIONS):
-                cluster.append("prices", b"new", b"7", partition=number)
+        put_to_rest(second, monkeypatch)
+        cluster.delete("prices")
+        for number in range(PARTITIONS):
+            cluster.append("prices", b"new", b"7", partition=number)
         die(first, cluster)
         await second.settle()
         shards = second.app.tables["prices"].shards
@@ -253,7 +254,7 @@ async def test_it_rests_while_the_worker_restores(
         send(cluster, *WORDS)
         await settle(first, second)
         monkeypatch.setattr(second.app._fetcher.held, "restoring", 1)
-        assert until(lambda: standby_of(second)._resting, WITHIN_S)
+        wait_for_rest(second, monkeypatch)
         at_rest = standby_of(second)._followed
         before = {key: one.shard.position for key, one in at_rest.items()}
         send(cluster, *WORDS)
