@@ -11,9 +11,8 @@ import argparse
 import json
 import tempfile
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,15 +50,13 @@ def take_over(kafka: LocalKafka, folder: Path, standbys: int, rows: int, *, busy
     options = f"?standbys={standbys}"
     with closing(Counts(kafka.bootstrap, folder)) as counts:
         produce(counts, rows)
-        with (
-            Worker(counts, state="a", options=options) as victim,
-            Worker(counts, state="b", options=options) as heir,
-        ):
-            heir.wait_until(lambda: counts.committed() == rows, WITHIN_S)
-            for worker in (victim, heir):
-                worker.wait_until(partial(shares, worker), WITHIN_S)
-                if standbys:
-                    worker.wait_until(partial(followed, worker), WITHIN_S)
+        with ExitStack() as workers:
+            victim = workers.enter_context(Worker(counts, state="a", options=options))
+            victim.wait_until(lambda: counts.committed() == rows, WITHIN_S)
+            heir = workers.enter_context(Worker(counts, state="b", options=options))
+            heir.wait_until(lambda: shares(victim) and shares(heir), WITHIN_S)
+            if standbys:
+                heir.wait_until(lambda: followed(heir), WITHIN_S)
             taken = set(range(PARTITIONS)) - numbers(heir)
             if busy:
                 produce(counts, rows)
