@@ -119,9 +119,9 @@ class Held:
             return
         gone = {number for number in new if lanes[number].gone}
         opened.close(gone)
-        engine.standby.returned(gone)
         opened.install(new - gone)
         await engine.announce({tp for tp in starts if not lanes[tp.partition].gone})
+        engine.standby.returned({number for number in new if lanes[number].gone})
         if engine.should_stop:
             return
         # No await between these and the log's start: an abort starts what has a position, and

@@ -48,11 +48,13 @@ def starter(cluster: MemoryCluster, folder: Path, monkeypatch: pytest.MonkeyPatc
     for wait in ("SETTLE_S", "NOTHING_S", "ENDS_S", "RETRY_S"):
         monkeypatch.setattr(f"streams.engine.standby.{wait}", 0.0)
 
-    def start(worker: str, *, standbys: int = 1) -> TopologyDriver:
+    def start(
+        worker: str, *, standbys: int = 1, topology: Callable[[faust.App], None] = counting
+    ) -> TopologyDriver:
         def make() -> faust.App:
             url = f"rdkafka://localhost?standbys={standbys}"
             app = faust.App("tiny", broker=url, topic_partitions=PARTITIONS)
-            counting(app)
+            topology(app)
             return app
 
         return TopologyDriver(make, folder / worker, cluster=cluster)

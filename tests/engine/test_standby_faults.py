@@ -1,5 +1,6 @@
 """Whatever happens to a standby, the lanes go on, and what it hands over is right."""
 
+import asyncio
 import os
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
+import faust
 import pytest
 from faust.types.tuples import TP
 
@@ -23,6 +25,7 @@ from tests.engine.following import (
     WITHIN_S,
     WORDS,
     Start,
+    counting,
     die,
     followed,
     held,
@@ -245,6 +248,26 @@ async def test_what_fails_is_told_and_begun_anew_and_the_lanes_go_on(
         die(first, cluster)
         await second.settle()
         assert dict(second.table("counts").items()) == dict.fromkeys(WORDS, 2)
+
+
+async def test_what_goes_while_it_is_announced_is_followed(
+    start: Start, cluster: MemoryCluster
+) -> None:
+    everything = {TP(t, n) for t in ("words", "prices") for n in range(PARTITIONS)}
+
+    def topology(app: faust.App) -> None:
+        counting(app)
+
+        @app.on_rebalance_complete.connect(weak=False)
+        async def lose(*_: Any, **__: Any) -> None:
+            lanes = driver.app._fetcher.held.lanes
+            if lanes and not cluster.groups["tiny"].away:
+                cluster.rebalance("tiny", everything)
+                assert await asyncio.to_thread(until, lambda: not lanes, WITHIN_S)
+
+    driver = start("a", topology=topology)
+    async with driver:
+        assert await asyncio.to_thread(until, lambda: bool(followed(driver)), WITHIN_S)
 
 
 async def test_it_rests_while_the_worker_restores(
