@@ -30,6 +30,7 @@ READ_MAX = 1000
 
 ANSWER_S = 2.0
 """How long Kafka may take to answer a question."""
+LATE_S = 1.0
 
 _LOST = frozenset(
     {KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION, KafkaError.OFFSET_OUT_OF_RANGE}
@@ -138,6 +139,7 @@ class KafkaStandbyLog:
 
 def _answered(answers: Mapping[Asked, "Future[Any]"]) -> dict[Asked, Any]:
     try:
-        return {asked: future.result() for asked, future in answers.items()}
+        # TimeoutError, when this client has forgotten the question: another one is made then
+        return {asked: future.result(ANSWER_S + LATE_S) for asked, future in answers.items()}
     except KafkaException as exc:
         raise EngineError(f"no answer from Kafka ({exc.args[0].str()})") from exc
