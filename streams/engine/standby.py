@@ -291,16 +291,9 @@ class Standby:
                     followed.close()
 
     def _read_from(self, log: StandbyLog) -> None:
-        known: dict[TP, list[int]] = {}
         with self._lock:
             told = _told(self._followed)
-            for followed in self._followed.values():
-                # -1 for the first there is; of tables that follow one topic the one that lags most
-                position = followed.shard.position
-                known.setdefault(followed.shard.changelog, []).append(
-                    -1 if position is None else position
-                )
-        positions = {tp: None if min(at) < 0 else min(at) for tp, at in known.items()}
+            positions = {one.shard.changelog: one.shard.position for one in self._followed.values()}
         log.read_from(positions)
         self.lag = {tp: behind for tp, behind in self.lag.items() if tp in positions}
         self._looked_at = 0.0
