@@ -125,8 +125,8 @@ class KafkaLog:
     def start(self, offsets: Mapping[TP, int]) -> None:
         """Poll these from these offsets on; see Log.start."""
         started = self._partitions.start(offsets)
-        for tp, offset in started.items():
-            self._seek(tp, offset)
+        for tp in started.keys() & self._partitions.paused:
+            self._seek(tp, started[tp])
         self._resume(started.keys() - self._partitions.paused)
 
     def pause(self, partitions: AbstractSet[TP]) -> None:
@@ -353,6 +353,10 @@ class KafkaLog:
     def _resume(self, partitions: AbstractSet[TP]) -> None:
         if partitions:
             self._joined().resume([TopicPartition(*tp) for tp in partitions])
+        for tp in partitions:
+            # Where all were paused librdkafka looks once a second whether one is not any more, and
+            # after a seek at once; what it had fetched is dropped by a pause in any case.
+            self._seek(tp, self._partitions.positions[tp])
 
     def _seek(self, tp: TP, offset: int) -> None:
         deadline = time.monotonic() + SEEK_S
