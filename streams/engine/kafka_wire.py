@@ -42,7 +42,8 @@ class Broker(NamedTuple):
 
 def failure(code: int, why: str = "", *, passes: bool = False) -> KafkaException:
     """An error as librdkafka would raise it; `passes`: calling again is right."""
-    return KafkaException(KafkaError(code, why or None, retriable=passes))
+    told = KafkaError(code).str()
+    return KafkaException(KafkaError(code, f"{told}: {why}" if why else told, retriable=passes))
 
 
 class Reader:

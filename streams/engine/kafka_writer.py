@@ -9,6 +9,7 @@ producer takes the next epoch, which has Kafka abort it, and the unit is done ag
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from random import randrange
 from typing import Any, NamedTuple, TypeVar
 
@@ -63,6 +64,10 @@ class Part(NamedTuple):
     sequence: int
 
 
+Asked = tuple[wire.Connection, list[Part]]
+"""Who will answer, and for what."""
+
+
 class Writer:
     """For one log, used on one thread.
 
@@ -115,11 +120,13 @@ class Writer:
         except KafkaException as exc:
             topic = next(iter(batches.of))[0]
             told.refused.append(Refused(TP(topic, -1), 0, exc.args[0]))
+            self._outage.pause(LATER_S)
             raise
         if batches.of:
             self._add(batches.of, deadline)
-        self._move(wire.Member.of(group), offsets, deadline)
-        self._write(batches.of, told, deadline)
+        asked = self._send(self._numbered(batches.of))
+        self._move(wire.Member.of(group), offsets, deadline)  # while the records are appended
+        self._collect(asked, told, deadline)
 
     def commit(self, wait_s: float) -> None:
         """Make it visible; an error that says so is no answer, and it can be called again."""
@@ -161,10 +168,8 @@ class Writer:
         request = wire.commit_offsets(self._name, self._producer, self._epoch, member, offsets)
         self._ask_coordinator(member.group, request, wire.committed_offsets, deadline)
 
-    def _write(
-        self, batches: Mapping[tuple[str, int], list[Batch]], told: Deliveries, deadline: float
-    ) -> None:
-        """Append all batches: the first of each partition, then the second of each."""
+    def _numbered(self, batches: Mapping[tuple[str, int], list[Batch]]) -> list[list[Part]]:
+        """The first batch of each partition, then the second of each: a request has one of each."""
         turns: list[list[Part]] = []
         for place, mine in batches.items():
             sequence = self._sequences.get(place, 0)
@@ -173,19 +178,27 @@ class Writer:
                 turn.append(Part(TP(*place), batch, sequence))
                 sequence = (sequence + batch.count) & LAST_SEQUENCE
             self._sequences[place] = sequence
+        return turns
+
+    def _collect(self, asked: list[Asked], told: Deliveries, deadline: float) -> None:
+        """Wait until all is appended."""
         pause_s = SOON_S
-        while turns:
-            asked = [each for turn in turns for each in self._send(turn)]
+        while True:
             late: set[TP] = set()
             left = [self._answered(*each, late, told, deadline) for each in asked]
             turns = [parts for parts in left if parts]
-            if turns:
-                if time.monotonic() > deadline:
-                    raise wire.failure(KafkaError.NOT_ENOUGH_REPLICAS)
-                self._outage.pause(pause_s)
-                pause_s = min(2 * pause_s, LATER_S)
+            if not turns:
+                return
+            if time.monotonic() > deadline:
+                raise wire.failure(KafkaError.NOT_ENOUGH_REPLICAS)
+            self._outage.pause(pause_s)
+            pause_s = min(2 * pause_s, LATER_S)
+            asked = self._send(turns)
 
-    def _send(self, parts: list[Part]) -> list[tuple[wire.Connection, list[Part]]]:
+    def _send(self, turns: list[list[Part]]) -> list[Asked]:
+        return [asked for parts in turns for asked in self._send_one_of_each(parts)]
+
+    def _send_one_of_each(self, parts: list[Part]) -> list[Asked]:
         by_leader: dict[int, list[Part]] = {}
         for part in parts:
             by_leader.setdefault(self._leader(part.tp), []).append(part)
@@ -260,6 +273,7 @@ class Writer:
         leader = self._leaders[tp.topic].get(tp.partition, -1)
         if leader not in self._brokers:
             self._leaders.clear()
+            self._outage.pause(LATER_S)
             raise wire.failure(
                 KafkaError.LEADER_NOT_AVAILABLE, f"{tp.topic} [{tp.partition}]", passes=True
             )
@@ -269,17 +283,19 @@ class Writer:
         """Ask whichever broker answers."""
         known = [*self._brokers.values(), *self._servers]
         for broker in known[:-1]:
-            try:
+            with suppress(KafkaException):
                 return self._ask(broker, request)
-            except KafkaException:
-                self._drop(broker)
         return self._ask(known[-1], request)
 
     def _ask(self, broker: wire.Broker, request: wire.Request) -> wire.Reader:
         connection = self._connection(broker, broker)
-        connection.ask(request)
         deadline = time.monotonic() + wire.CONNECT_S
-        return connection.answer(compact=request.compact, deadline=deadline, wait=self._wait)
+        try:
+            connection.ask(request)
+            return connection.answer(compact=request.compact, deadline=deadline, wait=self._wait)
+        except KafkaException:
+            self._drop(broker)  # an answer that comes late is no other question's
+            raise
 
     def _ask_coordinator(
         self,
@@ -309,8 +325,6 @@ class Writer:
                 if not busy:
                     if error.code() not in PASSING:
                         raise
-                    for broker in self._coordinators.values():
-                        self._drop(broker)
                     self._coordinators.clear()
                 if time.monotonic() > deadline:
                     raise wire.failure(error.code(), error.str(), passes=True) from exc
@@ -327,7 +341,7 @@ class Writer:
             found = self._connections[name] = wire.Connection(broker, self._client)
         return found
 
-    def _drop(self, broker: wire.Broker | None) -> None:
+    def _drop(self, broker: wire.Broker) -> None:
         connection = self._connections.pop(broker, None)
         if connection is not None:
             connection.close()
