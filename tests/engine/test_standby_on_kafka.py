@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.takeover import followed, numbers, produce, shares, take_over
 from hiresort.local.kafka import LocalKafka
-from tests.engine.takeover import followed, numbers, produce, shares, take_over
 from tests.engine.workers import PARTITIONS, Counts, Worker
 
 ROWS = 5_000
