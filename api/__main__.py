@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from aiohttp import web
 from api.application import create_app, create_runner
 from api.commands import KafkaCommands
 from api.tables import Tables, followed
+from streams.engine import client_file
 from streams.engine.errors import EngineError
 from streams.engine.replica import Replicas
 
@@ -58,7 +59,14 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
     show_envvar=True,
     help="Folder for the replicas of the tables.",
 )
-def main(host: str, port: int, bootstrap: str, state: Path) -> None:
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="HIRESORT_KAFKA_CONFIG",
+    show_envvar=True,
+    help="File of librdkafka's properties, for TLS and SASL.",
+)
+def main(host: str, port: int, bootstrap: str, state: Path, config: Path | None) -> None:
     """Serve reservations over HTTP.
 
     Nobody is asked who he is: it listens on loopback only.
@@ -69,14 +77,17 @@ def main(host: str, port: int, bootstrap: str, state: Path) -> None:
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        asyncio.run(_serve(host, port, bootstrap, state / "api"))
+        client = client_file.read(config) if config else {}
+        asyncio.run(_serve(host, port, bootstrap, state / "api", client))
     except (OSError, EngineError) as error:
         raise click.UsageError(str(error)) from None
 
 
-async def _serve(host: str, port: int, bootstrap: str, state: Path) -> None:
-    replicas = Replicas(bootstrap, state, followed())
-    commands = KafkaCommands(bootstrap)
+async def _serve(
+    host: str, port: int, bootstrap: str, state: Path, client: Mapping[str, str]
+) -> None:
+    replicas = Replicas(bootstrap, state, followed(), client)
+    commands = KafkaCommands(bootstrap, client)
 
     def why_not_ready() -> str | None:
         return None if replicas.ready else replicas.problem or "the tables are being restored"

@@ -40,8 +40,9 @@ class Commands(Protocol):
 class KafkaCommands:
     """Commands produced to the commands' topic, acknowledged by all its replicas."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, client: Mapping[str, str] | None = None) -> None:
         self._conf: dict[str, str | int | float] = {
+            **(client or {}),
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,
             "acks": "all",

@@ -66,11 +66,14 @@ class KafkaLog:
         instance: str,
         session_timeout_ms: int,
         protocol: str = "classic",
+        client: Mapping[str, str] | None = None,
         *,
         writes_directly: bool = False,
     ) -> None:
         self._name = f"{group}-{instance}"
-        self._shared = {**SHARED, "bootstrap.servers": bootstrap, "client.id": self._name}
+        self._client = client or {}
+        named = {"bootstrap.servers": bootstrap, "client.id": self._name}
+        self._shared = {**SHARED, **self._client, **named}
         self._bootstrap, self._group = bootstrap, group
         self._session_timeout_ms = session_timeout_ms
         self._incremental = protocol == "consumer"
@@ -256,6 +259,7 @@ class KafkaLog:
                 **self._shared,
                 **CONSUMER,
                 **(CONSUMER_PROTOCOL if self._incremental else protocol),
+                **self._client,
                 "group.id": self._group,
                 "group.instance.id": self._name,
                 "error_cb": self._outage.tell,

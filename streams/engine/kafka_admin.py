@@ -125,7 +125,10 @@ class Admin:
 
     def partitions(self, topic: str, wait_s: float) -> int:
         """How many partitions a topic has."""
-        found = self._client.list_topics(topic, timeout=wait_s).topics[topic]
+        try:
+            found = self._client.list_topics(topic, timeout=wait_s).topics[topic]
+        finally:
+            self._client.poll(0)  # what librdkafka has to say, for `quiet`
         if found.error is not None:
             raise KafkaException(found.error)
         return len(found.partitions)

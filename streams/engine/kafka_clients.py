@@ -1,6 +1,7 @@
 """How the clients of the log on Kafka are set: small queues, short waits, nothing thrown away."""
 
 import logging
+import time
 from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
@@ -72,12 +73,29 @@ READER: Settings = {
 """For reading partitions from one end to the other."""
 
 
+UNTRUSTED = ("SASL authentication error", "SSL handshake failed")
+UNTRUSTED_S = 10.0
+"""How often it is told that one side does not trust the other."""
+
+
 class Librdkafka:
     """Takes librdkafka's own lines: dozens a second when Kafka is away, and all told elsewhere."""
 
+    def __init__(self) -> None:
+        self._next_at = 0.0
+
     def log(self, level: int, template: str, *parts: str) -> None:
-        """Tell that a partition was cut, and keep the rest for whoever looks for it."""
-        logger.log(logging.WARNING if parts[0] == "OFFSET" else logging.DEBUG, template, *parts)
+        """Tell of a cut partition or a refused connection, keep the rest for who looks for it."""
+        told = parts[0] == "OFFSET" or self._untrusted(parts[-1])
+        logger.log(logging.WARNING if told else logging.DEBUG, template, *parts)
+
+    def _untrusted(self, said: str) -> bool:
+        """Whether this is why Kafka does not answer, which the errors of calls do not say."""
+        now = time.monotonic()
+        if now < self._next_at or not any(why in said for why in UNTRUSTED):
+            return False
+        self._next_at = now + UNTRUSTED_S
+        return True
 
 
 quiet = Librdkafka()

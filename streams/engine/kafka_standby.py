@@ -60,12 +60,13 @@ class KafkaStandbyLog:
     It is up to 200 ms late, so that an answer holds more than one commit of the owner.
     """
 
-    def __init__(self, bootstrap: str, name: str) -> None:
+    def __init__(self, bootstrap: str, name: str, client: Mapping[str, str] | None = None) -> None:
         shared: dict[str, str | int | float | bool] = {
             "bootstrap.servers": bootstrap,
             "client.id": name,
             "reconnect.backoff.max.ms": 1000,
             "log_level": 0,
+            **(client or {}),
         }
         self._admin = AdminClient({**shared}, logger=_silent)
         self._consumer = Consumer(

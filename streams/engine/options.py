@@ -1,12 +1,27 @@
 """The engine's own settings: in the broker's URL, since Faust knows only its own."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from . import client_file
 from .errors import EngineError
 
 PROTOCOLS = ("classic", "consumer")
 PRODUCERS = ("librdkafka", "direct")
+
+NAMES = frozenset(
+    {
+        "config",
+        "cut-through",
+        "dead-letters",
+        "group-protocol",
+        "producer",
+        "session-timeout-ms",
+        "standbys",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,9 @@ class Options:
         that was killed until its session is over, which the brokers' settings say: 45 s.
     standbys: how many other workers follow each table's partition, 0 unless said.
     producer: `direct` to write by one request for all partitions that a broker leads, `librdkafka`
-        to write by librdkafka's producer. Unless said, the first where it was built.
+        to write by librdkafka's producer. Unless said, the first where it was built and there is no
+        `config`.
+    config: a file of librdkafka's properties, see client_file.py: TLS and SASL.
     """
 
     bootstrap: str
@@ -32,25 +49,21 @@ class Options:
     group_protocol: str = PROTOCOLS[0]
     standbys: int = 0
     producer: str = ""
+    client: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What every client of Kafka is set to besides; it may hold passwords."""
 
     @classmethod
     def of(cls, app: Any) -> "Options":
         """Those of an application, from all of its broker URLs. Raises EngineError."""
         urls = app.conf.broker
         query = {name: value for url in urls for name, value in url.query.items()}
-        known = {
-            "cut-through",
-            "dead-letters",
-            "group-protocol",
-            "producer",
-            "session-timeout-ms",
-            "standbys",
-        }
-        if set(query) - known:
+        if set(query) - NAMES:
             raise EngineError(
-                f"unknown option {sorted(set(query) - known)} in the broker's URL: "
-                f"there are {sorted(known)}"
+                f"unknown option {sorted(set(query) - NAMES)} in the broker's URL: "
+                f"there are {sorted(NAMES)}"
             )
+        if any(url.user or url.password for url in urls):
+            raise EngineError("no name or password in the broker's URL: they go to config=FILE")
         try:
             timeout = int(query.get("session-timeout-ms", cls.session_timeout_ms))
         except ValueError:
@@ -73,6 +86,7 @@ class Options:
             group_protocol=protocol,
             standbys=int(standbys),
             producer=producer,
+            client=client_file.read(Path(query["config"])) if "config" in query else {},
         )
 
 

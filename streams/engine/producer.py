@@ -121,15 +121,17 @@ class Producer(Service):
             settings["cleanup.policy"] = ",".join(policies)
         await asyncio.to_thread(
             _create,
-            Options.of(self.app).bootstrap,
+            Options.of(self.app),
             NewTopic(topic, partitions, replication, config=settings),
         )
 
     def _connected(self) -> confluent_kafka.Producer:
         if self._kafka is None:
+            options = Options.of(self.app)
             self._kafka = confluent_kafka.Producer(
                 {
-                    "bootstrap.servers": Options.of(self.app).bootstrap,
+                    **options.client,
+                    "bootstrap.servers": options.bootstrap,
                     "enable.idempotence": True,
                     "partitioner": "murmur2_random",
                     "linger.ms": 2,
@@ -145,8 +147,9 @@ class Producer(Service):
             kafka.poll(0.1)
 
 
-def _create(server: str, wanted: NewTopic) -> None:
-    admin = AdminClient({"bootstrap.servers": server}, logger=logger)
+def _create(options: Options, wanted: NewTopic) -> None:
+    server = options.bootstrap
+    admin = AdminClient({**options.client, "bootstrap.servers": server}, logger=logger)
     topic = wanted.topic
     try:
         admin.create_topics([wanted], request_timeout=LOOK_S)[topic].result(TIMEOUT_S)

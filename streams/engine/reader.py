@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -34,12 +34,13 @@ class Reader(Protocol):
 class KafkaReader:
     """A reader on Kafka."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, client: Mapping[str, str] | None = None) -> None:
         """Start a minute ago. Raises EngineError when the topic cannot be read."""
         self._using = threading.Lock()
         """librdkafka is not to be closed under a poll, which a task's end leaves running."""
         self._consumer = Consumer(
             {
+                **(client or {}),
                 "bootstrap.servers": bootstrap,
                 "group.id": f"{topic}-reader",  # librdkafka wants a name; nothing is committed
                 "enable.auto.commit": False,

@@ -9,7 +9,7 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
@@ -40,8 +40,15 @@ class Replicas:
     Several processes may share `directory`: each takes the first numbered folder that is free.
     """
 
-    def __init__(self, bootstrap: str, directory: Path, tables: Sequence[ReplicaOf[Any]]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self,
+        bootstrap: str,
+        directory: Path,
+        tables: Sequence[ReplicaOf[Any]],
+        client: Mapping[str, str] | None = None,
+    ) -> None:
+        """`client`: librdkafka's properties, as client_file.read() answers them."""
+        self._bootstrap, self._client = bootstrap, client
         self._directory = directory
         self._replicas = {of.name: Replica(of) for of in tables}
         self._by_topic = {replica.of.topic: replica for replica in self._replicas.values()}
@@ -95,7 +102,7 @@ class Replicas:
         while not self._stopping.is_set():
             try:
                 with closing(
-                    Changelogs(self._bootstrap, self._by_topic, self._stopping.is_set)
+                    Changelogs(self._bootstrap, self._by_topic, self._stopping.is_set, self._client)
                 ) as changelogs:
                     self._follow(changelogs)
             except PositionLost as lost:

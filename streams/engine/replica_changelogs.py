@@ -111,7 +111,11 @@ class Changelogs:
     """
 
     def __init__(
-        self, bootstrap: str, topics: Iterable[str], giving_up: Callable[[], bool]
+        self,
+        bootstrap: str,
+        topics: Iterable[str],
+        giving_up: Callable[[], bool],
+        client: Mapping[str, str] | None = None,
     ) -> None:
         self._bootstrap = bootstrap
         self._topics = list(topics)
@@ -120,6 +124,7 @@ class Changelogs:
             "bootstrap.servers": bootstrap,
             "reconnect.backoff.max.ms": 1000,
             "log_level": 0,
+            **(client or {}),
         }
         self._admin = AdminClient({**shared}, logger=_silent)
         self._consumer = Consumer(

@@ -12,14 +12,14 @@ from mode.utils.imports import symbol_by_name
 
 SAME = "not supported: leave it out"
 ONE_CLUSTER = "not supported: one cluster is read and written, the one of broker="
-NOT_SECURED = "not supported: reach Kafka through a listener without TLS and SASL"
+SECURED = "not supported: put it in a file, and name that in broker=rdkafka://…?config=FILE"
 
 CHANGED = {
     "agent_supervisor": "not supported: a failing record is tried again, then a dead letter",
-    "broker_credentials": NOT_SECURED,
+    "broker_credentials": SECURED,
     "consumer_auto_offset_reset": "not supported: topics are read from their first record on",
     "producer_partitioner": "not supported: give send() the partition",
-    "ssl_context": NOT_SECURED,
+    "ssl_context": SECURED,
 }
 """Settings that have to be left as they are, and what to do instead."""
 

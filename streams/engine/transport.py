@@ -149,31 +149,42 @@ class Transport(base.Transport):
             instance,
             options.session_timeout_ms,
             options.group_protocol,
-            writes_directly=self._writes_directly(options.producer),
+            options.client,
+            writes_directly=self._writes_directly(options),
         )
 
     @staticmethod
-    def _writes_directly(producer: str) -> bool:
-        if producer == "direct" and not DIRECT:
+    def _writes_directly(options: Options) -> bool:
+        if options.producer != "direct":
+            return DIRECT and not options.client and not options.producer
+        if not DIRECT:
             raise EngineError(
                 "producer=direct needs streams.engine.batches, which was not built: install a C "
                 "compiler and then this project again, or leave the option out"
             )
-        return DIRECT and producer != "librdkafka"
+        if options.client:
+            raise EngineError(
+                "producer=direct knows no TLS or SASL, and no settings of librdkafka: "
+                "leave it or config out of the broker's URL"
+            )
+        return True
 
     def new_standby_log(self, options: Options) -> StandbyLog:
         """What a worker's standbys read by, on Kafka."""
-        return KafkaStandbyLog(options.bootstrap, f"{self.app.conf.id}-standby")
+        return KafkaStandbyLog(options.bootstrap, f"{self.app.conf.id}-standby", options.client)
 
     def new_reader(self, topic: str) -> Reader:
         """A reader of a topic's new records, outside of the group."""
-        return KafkaReader(Options.of(self.app).bootstrap, topic)
+        options = Options.of(self.app)
+        return KafkaReader(options.bootstrap, topic, options.client)
 
     def holders(self) -> dict[TP, str]:
         """Which worker holds each partition that is read; waits for Kafka's answer."""
         if self._admin is None:
-            server = Options.of(self.app).bootstrap
-            self._admin = AdminClient({"bootstrap.servers": server}, logger=logger)
+            options = Options.of(self.app)
+            self._admin = AdminClient(
+                {**options.client, "bootstrap.servers": options.bootstrap}, logger=logger
+            )
         group = self.app.conf.id
         asked = self._admin.describe_consumer_groups([group], request_timeout=LOOK_S)[group]
         return {

@@ -261,7 +261,7 @@ async def test_exactly_once_may_be_said_and_is_what_happens(drive: Drive) -> Non
         ({"consumer_auto_offset_reset": "latest"}, "are read from their first record on"),
         ({"producer_partitioner": hash}, r"give send\(\) the partition"),
         ({"broker_producer": "rdkafka://other"}, "one cluster is read and written"),
-        ({"broker_credentials": faust.SASLCredentials(username="u")}, "without TLS and SASL"),
+        ({"broker_credentials": faust.SASLCredentials(username="u")}, "config=FILE"),
         ({"agent_supervisor": "mode.CrashingSupervisor"}, "tried again, then a dead letter"),
         ({"store": "aerospike://"}, "tables are kept in RocksDB"),
         ({"Event": "tests.engine.test_faust_surface:Mine"}, "for Event a class of your own"),
