@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 import faust
@@ -33,7 +33,8 @@ class Avro(FaustCodec):
 def create_app(name: str) -> faust.App:
     """A Faust app on the cluster at HIRESORT_BOOTSTRAP, its state below HIRESORT_STATE.
 
-    HIRESORT_BOOTSTRAP holds Kafka's host:port, several with commas, or the URL of a broker.
+    HIRESORT_BOOTSTRAP holds Kafka's host:port, several with commas, or the URL of a broker;
+    HIRESORT_KAFKA_CONFIG names a file that says how it is reached: TLS, SASL.
     `faust --datadir` wins over HIRESORT_STATE. Topics are the catalogue's: the app creates none.
     Its pages are on loopback, on the first free port from HIRESORT_WEB_PORT (6066) on.
     """
@@ -72,7 +73,11 @@ def _broker(server: str) -> str:
         known = False
     if not known:
         raise click.UsageError(f"HIRESORT_BOOTSTRAP: {server!r} is no host:port")
-    return url if "?" in url else f"{url}?dead-letters={DEAD_LETTERS.name}"
+    if "?" in url:
+        return url
+    config = os.environ.get("HIRESORT_KAFKA_CONFIG")
+    more = f"&config={quote(config)}" if config else ""
+    return f"{url}?dead-letters={DEAD_LETTERS.name}{more}"
 
 
 def topic(app: faust.App, *entries: Topic) -> Any:
