@@ -199,5 +199,6 @@ class Held:
             queued_records=sum(lane.records for lane in lanes),
             queued_bytes=sum(lane.bytes for lane in lanes),
             restoring=sum(not lane.ready for lane in lanes) * len(tables),
+            lag=self._engine.log_of_worker.lag(self.positions),
             reads=tables.reads(),
         )

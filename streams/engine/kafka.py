@@ -38,8 +38,7 @@ LOOK_S = 10.0
 """How long a worker that starts looks for Kafka."""
 
 REJOIN_S = 1.0
-LEAVE_S = 5.0
-LEAVING_S = 0.01
+LEAVE_S, LEAVING_S = 5.0, 0.01
 
 SEEK_S = 30.0
 TRANSACTIONS_S = 60.0
@@ -71,10 +70,9 @@ class KafkaLog:
         writes_directly: bool = False,
     ) -> None:
         self._name = f"{group}-{instance}"
-        self._client = client or {}
+        self._bootstrap, self._group, self._client = bootstrap, group, client or {}
         named = {"bootstrap.servers": bootstrap, "client.id": self._name}
         self._shared = {**SHARED, **self._client, **named}
-        self._bootstrap, self._group = bootstrap, group
         self._session_timeout_ms = session_timeout_ms
         self._incremental = protocol == "consumer"
         self._outage = Outage(bootstrap)
@@ -117,6 +115,7 @@ class KafkaLog:
         except KafkaException as exc:
             raise Fenced(f"this worker may not read on: {exc.args[0].str()}") from exc
         fetched = self._partitions.sort(messages, self._failed)
+        self._partitions.look_at_ends(consumer)
         if self._fatal:
             self._begin_anew(self._fatal)
         elif fetched:
@@ -200,15 +199,20 @@ class KafkaLog:
         with _telling(self._bootstrap):
             return self._admin.committed(partitions, TRANSACTIONS_S)
 
+    def lag(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
+        """How many offsets lie behind these; see Log.lag."""
+        return self._partitions.lag(committed)
+
     def restore(
         self,
         positions: Mapping[TP, int | None],
         restored: Restored,
         stopped: Callable[[], bool] = lambda: False,
+        begun: Callable[[Mapping[TP, int]], None] = lambda _ends: None,
     ) -> int:
         """Read changelog partitions to their ends; see Log.restore."""
         with _telling(self._bootstrap):
-            return self._reader.restore(positions, restored, stopped)
+            return self._reader.restore(positions, restored, stopped, begun)
 
     def identity(self, topic: str) -> str:
         """The cluster's id and the topic's."""

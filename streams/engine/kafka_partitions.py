@@ -6,15 +6,19 @@ whose records here were taken. That is only ever a guess: a commit that builds o
 offsets that its records really got.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from faust.types.tuples import TP
 
 from .errors import Fenced
 from .log import Fetched, Message, Taken
+
+ENDS_S = 1.0
+"""How often it is looked where partitions end, for metrics."""
 
 
 class Delivered(NamedTuple):
@@ -42,6 +46,8 @@ class Partitions:
         self._written: dict[TP, int] = {}
         """An end before the last of this worker's own records is out of date."""
         self._names: dict[tuple[str, int], TP] = {}
+        self._ends: Mapping[TP, int] = {}
+        self._ends_at = 0.0
 
     # -- the group, and what the engine asks
 
@@ -127,6 +133,30 @@ class Partitions:
         if tp is not None and message.offset() >= self._written.get(tp, 0):
             self.drained[tp] = message.offset()
         return True
+
+    # -- how far behind the worker is
+
+    def look_at_ends(self, consumer: Consumer) -> None:
+        """Note where partitions end, as the last answers to fetches have said; once in a while."""
+        now = time.monotonic()
+        if now < self._ends_at:
+            return
+        self._ends_at = now + ENDS_S
+        ends: dict[TP, int] = {}
+        for tp, position in self.positions.items():
+            try:
+                known = consumer.get_watermark_offsets(TopicPartition(*tp), cached=True)
+            except KafkaException:  # it has just come
+                continue
+            end = known[1] if known else -1
+            # behind the last record are markers, which nobody commits
+            ends[tp] = position if self.drained.get(tp, -1) >= end else max(position, end)
+        self._ends = ends
+
+    def lag(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
+        """How many offsets lie behind these. On any thread."""
+        ends = self._ends
+        return {tp: max(0, ends[tp] - offset) for tp, offset in committed.items() if tp in ends}
 
     # -- what was written
 

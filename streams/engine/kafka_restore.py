@@ -36,6 +36,7 @@ class Reader:
         positions: Mapping[TP, int | None],
         restored: Restored,
         stopped: Callable[[], bool] = lambda: False,
+        begun: Callable[[Mapping[TP, int]], None] = lambda _ends: None,
     ) -> int:
         """Read to the ends; see Log.restore."""
         begins, ends = self._admin.begin(positions), self._admin.end(positions)
@@ -46,6 +47,7 @@ class Reader:
         }
         if lost:
             raise PositionLost(lost)
+        begun(ends)
         starts = {tp: begins[tp] if at is None else at for tp, at in positions.items()}
         for tp, start in starts.items():
             if start == ends[tp]:

@@ -144,13 +144,22 @@ class Log(Protocol):
             EngineError: no answer in time.
         """
 
+    def lag(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
+        """How many offsets lie behind these in started partitions, as far as is known.
+
+        Asks nobody, and may be called on any thread: for metrics.
+        """
+
     def restore(
         self,
         positions: Mapping[TP, int | None],
         restored: Restored,
         stopped: Callable[[], bool] = lambda: False,
+        begun: Callable[[Mapping[TP, int]], None] = lambda _ends: None,
     ) -> int:
         """Read changelog partitions from their positions to their ends, committed records only.
+
+        First tells `begun` the ends.
 
         Answers how many records were read; each partition is given to `restored` at least once,
         with an empty list when there is nothing. Ends early once `stopped()`; waits while Kafka is

@@ -206,11 +206,21 @@ class MemoryLog:
             committed = self._group.committed
             return {tp: committed.get(tp, self._cluster.start(tp)) for tp in partitions}
 
+    def lag(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
+        """How many records are behind these; see Log.lag."""
+        with self._cluster.changed:
+            return {
+                tp: len(self._cluster.read(tp, offset)[0])
+                for tp, offset in committed.items()
+                if tp in self._positions
+            }
+
     def restore(
         self,
         positions: Mapping[TP, int | None],
         restored: Restored,
         stopped: Callable[[], bool] = lambda: False,
+        begun: Callable[[Mapping[TP, int]], None] = lambda _ends: None,
     ) -> int:
         """Read changelog partitions to their ends; see Log.restore."""
         self._begin("restore")
@@ -226,6 +236,7 @@ class MemoryLog:
         while not cluster.wait_for_transactions(IDLE_S, records=positions.keys()):
             if stopped():
                 return 0
+        begun({tp: cluster.stable_end(tp) for tp in positions})
         return sum(
             self._restore(tp, cluster.start(tp) if position is None else position, restored)
             for tp, position in positions.items()

@@ -60,10 +60,8 @@ class Levels(NamedTuple):
     """Polled, and not yet committed."""
     restoring: int = 0
     """Table partitions that are still being restored."""
-    restore_left: int = 0
-    """Records of changelogs that are still to be read for them."""
     lag: Mapping[TP, int] = {}
-    """Records between the committed offset and the end of each partition held."""
+    """Offsets between the committed one and the end of each partition held."""
     reads: Mapping[str, Reads] = {}
     """By table."""
 
@@ -94,9 +92,10 @@ class Histogram:
 class Metrics(Collector):
     """One worker's counts, in a registry of its own. Also tells the sensors of Faust's users.
 
-    `committed` is called on the log's thread or on the event loop, but never on both at once; all
-    others on the event loop. `levels` is set by the engine and called at each scrape, on the event
-    loop; before that everything it would tell is 0.
+    `committed` is called on the log's thread or on the event loop, but never on both at once;
+    `restored` and `restore_ended` on the restoring thread; all others on the event loop. `levels`
+    is set by the engine and called at each scrape, on the event loop; before that everything it
+    would tell is 0.
     """
 
     def __init__(self, app: Any) -> None:
@@ -121,7 +120,7 @@ class Metrics(Collector):
         self._dead_letters: Counter[str] = Counter()
         self._punctuations: Counter[str] = Counter()
         self._restored: Counter[str] = Counter()
-        self._rebalances = 0
+        self._rebalances = self._restore_left = 0
         self._commit_s = Histogram(COMMIT_S)
         self._unit_records = Histogram(UNIT_RECORDS)
         self._restore_s = Histogram(RESTORE_S)
@@ -189,13 +188,18 @@ class Metrics(Collector):
         """Partitions came or went."""
         self._rebalances += 1
 
-    def restored(self, table: str, records: int) -> None:
-        """So many records of a table's changelog were read to restore it."""
+    def restored(self, table: str, records: int, left: int = 0) -> None:
+        """So many records of a table's changelog were read to restore it.
+
+        `left`: the offsets that are left to read for all that are being restored.
+        """
         self._restored[table] += records
+        self._restore_left = left
 
     def restore_ended(self, seconds: float) -> None:
         """All table partitions of one assignment are restored, which took so long."""
         self._restore_s.observe(seconds)
+        self._restore_left = 0
 
     # -- what is told
 
@@ -229,7 +233,7 @@ class Metrics(Collector):
         yield self._commit_s.family("commit_seconds", "Seconds that a commit took.")
         yield self._unit_records.family("unit_records", "Records in a unit of work.")
         yield self._restore_s.family("restore_seconds", "Seconds that a restore took.")
-        yield from _gauges(self.levels())
+        yield from _gauges(self.levels(), self._restore_left)
 
     def _counters(self) -> Iterator[tuple[str, str, str, Counter[str]]]:
         yield "read_records", "Records polled.", "topic", self._records
@@ -250,7 +254,7 @@ def _version_of_engine() -> str:
         return "unknown"
 
 
-def _gauges(now: Levels) -> Iterator[Metric]:
+def _gauges(now: Levels, restore_left: int) -> Iterator[Metric]:
     for name, told, value in (
         ("partitions", "Partitions assigned.", now.partitions),
         ("lanes", "Partitions with a lane of their own.", now.lanes),
@@ -258,12 +262,12 @@ def _gauges(now: Levels) -> Iterator[Metric]:
         ("queued_records", "Records polled and not committed.", now.queued_records),
         ("queued_bytes", "Their bytes.", now.queued_bytes),
         ("restoring_partitions", "Table partitions being restored.", now.restoring),
-        ("restore_left_records", "Changelog records left to read for them.", now.restore_left),
+        ("restore_left_records", "Changelog offsets left to read for them.", restore_left),
     ):
         yield GaugeMetricFamily(PREFIX + name, told, value=value)
     lag = GaugeMetricFamily(
         PREFIX + "lag_records",
-        "Records between the committed offset and the end.",
+        "Offsets between the committed one and the end.",
         labels=["topic", "partition"],
     )
     for tp, records in sorted(now.lag.items()):

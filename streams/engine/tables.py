@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,8 @@ class Opened:
         self._wipes: dict[TP, Callable[[], Shard]] = {}
         self._metrics: Metrics
         self._count = 0
+        self._left: dict[TP, int] = {}
+        self._ends: Mapping[TP, int] = {}
         self._told_at = 0.0
 
     def add(self, table: Table, number: int, path: Path, identity: str) -> None:
@@ -219,7 +221,7 @@ class Opened:
         while True:
             positions = {tp: shard.position for tp, (_, shard) in self._shards.items()}
             try:
-                log.restore(positions, self._restored, stopped)
+                log.restore(positions, self._restored, stopped, self._begun)
             except PositionLost as exc:
                 logger.warning("%s; rebuilding it", exc)
                 for tp in exc.partitions:
@@ -253,14 +255,22 @@ class Opened:
             if tp.partition in numbers:
                 shard.close()
 
+    def _begun(self, ends: Mapping[TP, int]) -> None:
+        self._ends = dict(ends)
+        self._left = {
+            tp: max(0, end - (self._shards[tp][1].position or 0)) for tp, end in ends.items()
+        }
+
     def _restored(self, tp: TP, pairs: Pairs, position: int) -> None:
         self._count += len(pairs)
         table, shard = self._shards[tp]
         write_rows(table, shard, pairs, position)
-        self._metrics.restored(table.name, len(pairs))
+        self._left[tp] = max(0, self._ends[tp] - position)
+        left = sum(self._left.values())
+        self._metrics.restored(table.name, len(pairs), left)
         if time.monotonic() - self._told_at > PROGRESS_S:
             self._told_at = time.monotonic()
-            logger.info("restoring: %d records so far", self._count)
+            logger.info("restoring: %d records so far, at most %d left", self._count, left)
 
 
 def write_rows(table: Table, shard: Shard, pairs: Pairs, position: int) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -14,6 +15,7 @@ from streams.engine.log import Output
 from streams.engine.memory import MemoryRecord
 from streams.engine.metrics import Levels, Metrics, Reads
 from streams.engine.sensors import BY_OUTPUT, BY_RECORD
+from tests.engine.words import text
 
 WORDS = TP("words", 1)
 numbers = count()
@@ -125,11 +127,13 @@ def test_failures_are_retries_first_and_dead_letters_then(metrics: Metrics) -> N
 def test_restores_rebalances_and_punctuations_are_counted(metrics: Metrics) -> None:
     metrics.rebalanced()
     metrics.restored("counts", 10)
-    metrics.restored("counts", 5)
+    metrics.restored("counts", 5, left=77)
+    assert samples(metrics)["restore_left_records"] == 77
     metrics.restore_ended(0.3)
     metrics.punctuated("expire")
     found = samples(metrics)
     assert found["rebalances_total"] == 1
+    assert found["restore_left_records"] == 0
     assert found['restored_records_total{table="counts"}'] == 15
     assert found['restore_seconds_bucket{le="0.5"}'] == 1
     assert found['punctuations_total{name="expire"}'] == 1
@@ -144,14 +148,13 @@ def test_levels_are_asked_for_at_each_scrape(metrics: Metrics) -> None:
         queued_records=100,
         queued_bytes=5000,
         restoring=2,
-        restore_left=77,
         lag={WORDS: 12},
         reads={"counts": Reads(cached=90, stored=10)},
     )
     found = samples(metrics)
     assert (found["partitions"], found["lanes"], found["lanes_awaiting"]) == (8, 4, 1)
     assert (found["queued_records"], found["queued_bytes"]) == (100, 5000)
-    assert (found["restoring_partitions"], found["restore_left_records"]) == (2, 77)
+    assert found["restoring_partitions"] == 2
     assert found['lag_records{partition="1",topic="words"}'] == 12
     assert found['table_reads_total{source="cache",table="counts"}'] == 90
     assert found['table_reads_total{source="rocksdb",table="counts"}'] == 10
@@ -248,3 +251,52 @@ def test_a_sensor_that_raises_is_told_once_and_left_out(
     assert Broken.calls == 1
     assert caplog.text.count("raised and is not called again") == 1
     assert app.monitor.messages_received_total == 3
+
+
+async def test_the_lag_of_each_partition_is_told(drive: Any) -> None:
+    def topology(app: faust.App) -> None:
+        @app.agent(text(app, "words"))
+        async def read(stream: Any) -> None:
+            async for _ in stream:
+                pass
+
+    async with drive(topology, partitions=2) as driver:
+        driver.send("words", "k", "a", partition=1)
+        await driver.settle()
+        lag = 'lag_records{{partition="{}",topic="words"}}'
+        assert samples(Metrics.of(driver.app))[lag.format(1)] == 0
+        driver.cluster.hold()
+        for _ in range(2):
+            driver.send("words", "k", "b", partition=1)
+        found = samples(Metrics.of(driver.app))
+        assert (found[lag.format(0)], found[lag.format(1)]) == (0, 2)
+        driver.cluster.release()
+
+
+async def test_a_restore_tells_what_is_left(
+    drive: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def topology(app: faust.App) -> None:
+        seen = app.Table("seen", key_type=str, value_type=int)
+
+        @app.agent(text(app, "words"))
+        async def see(stream: Any) -> None:
+            async for word in stream:
+                seen[word] = 1
+
+    async with drive(topology) as driver:
+        for number in range(10):
+            driver.send("words", None, f"word {number}")
+        await driver.settle()
+    monkeypatch.setattr("streams.engine.tables.PROGRESS_S", -1.0)
+    driver.cluster.poll_max = 5
+    with caplog.at_level("INFO", "streams.engine.tables"):
+        async with drive(topology, cluster=driver.cluster, folder=tmp_path / "new") as again:
+            assert samples(Metrics.of(again.app))["restore_left_records"] == 0
+    told = re.findall(r"restoring: (\d+) records so far, at most (\d+) left", caplog.text)
+    assert [int(count) for count, _ in told][:2] == [5, 10]
+    assert int(told[0][1]) >= 5  # a marker is among them
+    assert int(told[-1][1]) == 0

@@ -100,6 +100,23 @@ def test_nobody_sees_an_open_transaction_or_what_stands_behind_it(
     member.until(lambda: member.log.drained() == {tp: 4})
 
 
+def test_the_lag_is_counted_from_what_is_committed_without_markers(
+    cluster: Cluster, open_member: Open
+) -> None:
+    words = cluster.create("words")
+    tp = TP(words, 0)
+    member = open_member(words)
+    member.until(lambda: tp in member.log.drained())
+    cluster.append(tp, *[b"word"] * 5)
+    member.until(lambda: member.log.lag({tp: 2}) == {tp: 3})
+    other = cluster.write()
+    other.write(tp, None, b"last")
+    other.commit()
+    member.until(lambda: len(member.messages) == 6)
+    member.until(lambda: member.log.lag({tp: 6}) == {tp: 0})
+    assert member.log.lag({TP(words, 1): 0}) == {}
+
+
 def test_nobody_sees_an_aborted_transaction(cluster: Cluster, open_member: Open) -> None:
     words = cluster.create("words")
     tp = TP(words, 0)

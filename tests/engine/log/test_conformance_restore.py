@@ -51,8 +51,10 @@ def test_partitions_are_read_from_their_positions_to_their_ends(cluster: Cluster
     for tp in tps:
         for i in range(50):
             cluster.append(tp, b"%d" % i, key=b"k%d" % (i % 7))
-    restored = Restored()
-    assert log.restore({tps[0]: None, tps[1]: 20, tps[2]: 50}, restored) == 80
+    restored, ends = Restored(), dict[TP, int]()
+    positions = {tps[0]: None, tps[1]: 20, tps[2]: 50}
+    assert log.restore(positions, restored, begun=ends.update) == 80
+    assert ends == dict.fromkeys(tps, 50)
     every = [(b"k%d" % (i % 7), b"%d" % i) for i in range(50)]
     assert restored.pairs == {tps[0]: every, tps[1]: every[20:], tps[2]: []}
     assert restored.positions == dict.fromkeys(tps, 50)
