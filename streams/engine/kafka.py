@@ -19,6 +19,7 @@ from .kafka_producer import UnitProducer
 from .kafka_restore import Reader
 from .kafka_transactions import Producer, Transactions
 from .log import Fetched, Listener, Restored, Work
+from .options import Options
 
 try:
     from .kafka_writer import Writer
@@ -51,30 +52,19 @@ GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID}
 
 
 class KafkaLog:
-    """A Log for one worker; `instance` names it: after a restart it takes over at once.
-
-    `protocol`: the group's, `classic` or `consumer` (KIP-848). In the classic one a worker that
-    was killed and comes back has its partitions at once; in the other one Kafka keeps them for the
-    dead one until its session is over, 45 s unless the brokers say otherwise.
-    """
+    """A Log for one worker; `instance` names it: after a restart it takes over at once."""
 
     def __init__(
-        self,
-        bootstrap: str,
-        group: str,
-        instance: str,
-        session_timeout_ms: int,
-        protocol: str = "classic",
-        client: Mapping[str, str] | None = None,
-        *,
-        writes_directly: bool = False,
+        self, options: Options, group: str, instance: str, *, writes_directly: bool = False
     ) -> None:
         self._name = f"{group}-{instance}"
-        self._bootstrap, self._group, self._client = bootstrap, group, client or {}
+        self._group = group
+        self._bootstrap = bootstrap = options.bootstrap
+        self._client = options.client
         named = {"bootstrap.servers": bootstrap, "client.id": self._name}
         self._shared = {**SHARED, **self._client, **named}
-        self._session_timeout_ms = session_timeout_ms
-        self._incremental = protocol == "consumer"
+        self._session_timeout_ms = options.session_timeout_ms
+        self._incremental = options.group_protocol == "consumer"
         self._outage = Outage(bootstrap)
         self._admin = Admin(self._shared, self._outage, group)
         self._reader = Reader(self._shared, self._admin, self._outage)

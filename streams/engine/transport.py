@@ -142,15 +142,8 @@ class Transport(base.Transport):
 
     def new_log(self, options: Options, instance: str) -> Log:
         """The log of a worker of this name, on Kafka."""
-        group = self.app.conf.id
         return KafkaLog(
-            options.bootstrap,
-            group,
-            instance,
-            options.session_timeout_ms,
-            options.group_protocol,
-            options.client,
-            writes_directly=self._writes_directly(options),
+            options, self.app.conf.id, instance, writes_directly=self._writes_directly(options)
         )
 
     @staticmethod

@@ -22,6 +22,7 @@ from streams.engine.log import Headers, Log
 from streams.engine.memory import MemoryCluster
 from streams.engine.memory import Transaction as MemoryTransaction
 from streams.engine.memory_log import MemoryLog
+from streams.engine.options import Options
 
 DEADLINE_S = 60.0
 """Much longer than anything takes here: what is slower hangs."""
@@ -236,14 +237,10 @@ class OnKafka:
             time.sleep(0.2)  # no more of the filler than it takes; nothing is awaited by this
 
     def log(self, name: str) -> Log:  # noqa: D102
-        return KafkaLog(
-            self._bootstrap,
-            self.group,
-            name,
-            SESSION_MS,
-            self._protocol,
-            writes_directly=self._writes_directly,
+        options = Options(
+            self._bootstrap, "", session_timeout_ms=SESSION_MS, group_protocol=self._protocol
         )
+        return KafkaLog(options, self.group, name, writes_directly=self._writes_directly)
 
     def _configure(self, kind: ResourceType, name: str, settings: Mapping[str, str]) -> None:
         entries = [
