@@ -13,7 +13,7 @@ import fcntl
 import re
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -100,13 +100,23 @@ class LocalKafka:
 
     `port`: where clients connect; a free one when None. The node runs in a process group of its
     own and outlives this object unless stop() is called; as a context manager it is stopped.
+
+    `proxied`: a port where it listens too, and the one of the proxy before it, by which it calls
+    itself to whoever comes that way.
     """
 
-    def __init__(self, folder: Path, port: int | None = None, *, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        log: Path | None = None,
+        proxied: tuple[int, int] | None = None,
+    ) -> None:
         self.folder = folder.absolute()
         self.log = log or self.folder / "kafka.log"
         self.process: processes.Process | None = None
-        self._wanted = port
+        self._wanted, self._proxied = port, proxied
         self._port: int | None = None
         self._log_start = 0
 
@@ -191,10 +201,14 @@ class LocalKafka:
         # A fixed voter and not --standalone: that writes the controller's port into the data,
         # where a restart on other ports would look for it.
         controller = ports.free_port()
+        listening = {"PLAINTEXT": port, "CONTROLLER": controller}
+        told = {"PLAINTEXT": port}
+        if self._proxied is not None:
+            listening["PROXIED"], told["PROXIED"] = self._proxied
         settings = SETTINGS | {
-            "listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port},"
-            f"CONTROLLER://{ports.LOOPBACK}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port}",
+            "listeners": _listeners(listening),
+            "advertised.listeners": _listeners(told),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listening),
             "controller.quorum.voters": f"1@{ports.LOOPBACK}:{controller}",
             "log.dirs": str(data),
         }
@@ -232,6 +246,10 @@ class LocalKafka:
             if errors:
                 return "\n".join((f"{problem}; {self.log} says:", *errors))
         return f"{problem}; the last lines of {self.log}:\n{processes.last_lines(self.log)}"
+
+
+def _listeners(listening: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{ports.LOOPBACK}:{port}" for name, port in listening.items())
 
 
 def _ascii(text: str) -> str:

@@ -39,6 +39,7 @@ LOOK_S = 10.0
 """How long a worker that starts looks for Kafka."""
 
 REJOIN_S = 1.0
+GLANCE_S = 0.2
 LEAVE_S, LEAVING_S = 5.0, 0.01
 
 SEEK_S = 30.0
@@ -110,8 +111,8 @@ class KafkaLog:
             self._begin_anew(self._fatal)
         elif fetched:
             self._outage.end()
-        elif not self._placed:
-            self._look_whether_placed()
+        elif self._outage.lasts or not self._placed:
+            self._look_around()
         return fetched
 
     def start(self, offsets: Mapping[TP, int]) -> None:
@@ -267,15 +268,18 @@ class KafkaLog:
             on_lost=self._on_revoke,
         )
 
-    def _look_whether_placed(self) -> None:
-        """By KIP-848 a worker is not told that there is nothing for it."""
-        if not self._incremental or time.monotonic() < self._looks_at:
+    def _look_around(self) -> None:
+        """Ask for what nobody tells: that Kafka is back; by KIP-848, that there is no partition."""
+        if time.monotonic() < self._looks_at:
             return
         self._looks_at = time.monotonic() + REJOIN_S
         with suppress(KafkaException):
-            if self._admin.members().get(self._name) == self._joined().memberid():
-                self._placed = True
-                self._listener.on_assigned(set())
+            self._admin.partitions(self._topics[0], GLANCE_S)
+            self._outage.end()
+            if self._incremental and not self._placed:
+                self._placed = self._admin.members().get(self._name) == self._joined().memberid()
+                if self._placed:
+                    self._listener.on_assigned(set())
 
     def _begin_anew(self, why: str) -> None:
         """Join again with another consumer, where that is all there is to it."""

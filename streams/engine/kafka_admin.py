@@ -43,6 +43,7 @@ class Admin:
     def __init__(self, settings: Settings, outage: Outage, group: str) -> None:
         self._settings, self._outage, self._group = settings, outage, group
         self._client = AdminClient(dict(self._settings), logger=quiet)
+        self._unanswered = 0
 
     # -- offsets
 
@@ -149,20 +150,26 @@ class Admin:
 
     def _answer(self, future: "Future[T]") -> T:
         try:
-            return future.result(TIMEOUT_S + LATE_S)
+            answer = future.result(TIMEOUT_S + LATE_S)
         except TimeoutError:
-            self._renew()
-            error = KafkaError(KafkaError._TIMED_OUT, "no answer, ever")
-            raise KafkaException(error) from None
+            raise self._late() from None
         except KafkaException as exc:
             if exc.args[0].code() == KafkaError._TIMED_OUT:
-                self._renew()
+                raise self._late() from exc
             raise
+        self._unanswered = 0
+        return answer
 
-    def _renew(self) -> None:
-        """Another client: after an outage one may wait for ever for a coordinator of before."""
+    def _late(self) -> KafkaException:
+        """Take another client: after an outage one may wait for a coordinator of before, for ever.
+
+        Only if that does not help Kafka is away.
+        """
         self.close()
         self._client = AdminClient(dict(self._settings), logger=quiet)
+        self._unanswered += 1
+        code = KafkaError._RETRY if self._unanswered == 1 else KafkaError._TIMED_OUT
+        return KafkaException(KafkaError(code, "no answer"))
 
     def close(self) -> None:
         """Disconnect; that waits for the client's threads, but nobody for it."""

@@ -80,9 +80,13 @@ class Outage:
                 answer = call()
             except KafkaException as exc:
                 error: KafkaError = exc.args[0]
-                if stopped() or not (error.code() in AWAY or error.retriable()):
+                away = error.code() in AWAY
+                if stopped() or not (
+                    away or error.retriable() or error.code() == KafkaError._RETRY
+                ):
                     raise
-                self.begin(error.str())
+                if away:
+                    self.begin(error.str())
                 self.pause()
             else:
                 self.end()

@@ -20,7 +20,7 @@ from .log import Changes, Headers, Output, Work
 CALL_S = TRANSACTION_TIMEOUT_S + 5
 """Longer than any call takes that keeps to its timeout."""
 
-MOVED_S = 5.0
+MOVED_S = 2.0
 """How long the offsets may take once the records have arrived; hardly ever more than these do."""
 
 STEP_S = 1.0

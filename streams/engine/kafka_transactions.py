@@ -199,7 +199,7 @@ class Transactions:
             try:
                 self._opened().abort(ABORT_S)
             except KafkaException as exc:
-                self._replace(exc.args[0], began)
+                self._replace(exc.args[0], began, error)
         if error is not None:
             self._doubt(error, told)
             raise UnitAborted(f"transaction aborted: {error.str()}")
@@ -229,14 +229,14 @@ class Transactions:
                 )
         self._suspicious = error.code() in HOPELESS or bool(told.refused)
 
-    def _replace(self, error: KafkaError, began: float) -> None:
+    def _replace(self, error: KafkaError, began: float, reason: KafkaError | None = None) -> None:
         """Another producer in the place of one that cannot go on. Waits while Kafka is away."""
         lasted_s = time.monotonic() - began
         if error.code() in REPLACED and (
             lasted_s < TRANSACTION_TIMEOUT_S or not self._outage.patiently(self._is_ours)
         ):
             raise Fenced(f"this worker was replaced by another of its name: {error.str()}")
-        logger.warning("a new producer after %.1f s: %s", lasted_s, error.str())
+        logger.warning("a new producer after %.1f s: %s", lasted_s, (reason or error).str())
         self.close()
         self._producer = producer = self._new_producer()
         try:

@@ -157,8 +157,12 @@ class _MemoryWriter:
 class OnKafka:
     """A real Kafka; topics and group have names of their own."""
 
-    def __init__(self, bootstrap: str, protocol: str, *, writes_directly: bool = False) -> None:
+    def __init__(
+        self, bootstrap: str, protocol: str, workers: str = "", *, writes_directly: bool = False
+    ) -> None:
+        """`workers`: where these connect, if not where the tests do."""
         self._bootstrap, self._protocol = bootstrap, protocol
+        self._workers = workers or bootstrap
         self._writes_directly = writes_directly
         self.incremental = protocol == "consumer"
         self._suffix = uuid.uuid4().hex[:8]
@@ -238,7 +242,7 @@ class OnKafka:
 
     def log(self, name: str) -> Log:  # noqa: D102
         options = Options(
-            self._bootstrap, "", session_timeout_ms=SESSION_MS, group_protocol=self._protocol
+            self._workers, "", session_timeout_ms=SESSION_MS, group_protocol=self._protocol
         )
         return KafkaLog(options, self.group, name, writes_directly=self._writes_directly)
 
