@@ -17,6 +17,7 @@ from .kafka_outage import AWAY, Outage
 from .kafka_partitions import Partitions
 from .kafka_producer import UnitProducer
 from .kafka_restore import Reader
+from .kafka_topics import GONE, Topics, missing
 from .kafka_transactions import Producer, Transactions
 from .log import Fetched, Listener, Restored, Work
 from .options import Options
@@ -49,8 +50,6 @@ TRANSACTIONS_S = 60.0
 PASS_OVER = 256
 """From so many records on it is cheaper not to fetch what was taken than to drop it."""
 
-GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
-
 
 class KafkaLog:
     """A Log for one worker; `instance` names it: after a restart it takes over at once."""
@@ -77,6 +76,7 @@ class KafkaLog:
             is_committed=self._reader.is_committed,
         )
         self._partitions = Partitions()
+        self._watched = Topics(self._admin.describe)
         self._membership: Any = None  # confluent_kafka has no public type for it
         self._topics: list[str] = []
         self._placed = self._closing = self._waits = False
@@ -92,6 +92,7 @@ class KafkaLog:
             self._transactions.open(OPEN_S)
         except KafkaException as exc:
             raise Fenced(f"no transactions on {self._bootstrap}: {exc.args[0].str()}") from exc
+        self._watched.watch(topics)
         self._join()
 
     # -- reading
@@ -113,6 +114,7 @@ class KafkaLog:
             self._outage.end()
         elif self._outage.lasts or not self._placed:
             self._look_around()
+        self._watched.look()
         return fetched
 
     def start(self, offsets: Mapping[TP, int]) -> None:
@@ -145,9 +147,14 @@ class KafkaLog:
         overtaken = known.overtaken(work.taken)
         if overtaken:
             raise Overtaken(overtaken)
-        delivered = self._transactions.commit(
-            work, self._to_commit(work), self._proof(), known.topics
-        )
+        offsets, proof = self._to_commit(work), self._proof()
+        try:
+            delivered = self._transactions.commit(work, offsets, proof, known.topics)
+        except UnitAborted:
+            # To one that is gone librdkafka tries to write until the transaction's time is over.
+            for topic in {o[0] for o in work.outputs} | {tp.topic for tp in work.changes}:
+                self._look_for(topic)
+            raise
         known.wrote(delivered, work.taken.keys())
         known.committed.update(
             (tp, offset) for tp, offset in work.offsets.items() if tp in known.committed
@@ -209,9 +216,10 @@ class KafkaLog:
         """The cluster's id and the topic's."""
         try:
             ids = self._admin.topic_ids([topic])
+            self._watched.found(topic, ids[topic])
             return f"{self._admin.cluster_id()}/{topic}/{ids[topic]}"
         except KafkaException as exc:
-            raise EngineError(_missing(topic, exc.args[0])) from exc
+            raise EngineError(missing(topic, exc.args[0])) from exc
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
@@ -220,7 +228,7 @@ class KafkaLog:
         except KafkaException as exc:
             error: KafkaError = exc.args[0]
             if error.code() not in AWAY:
-                raise EngineError(_missing(topic, error)) from exc
+                raise EngineError(missing(topic, error)) from exc
             raise EngineError(
                 f"no Kafka at {self._bootstrap}: start it, or correct the address ({error.str()})"
             ) from exc
@@ -389,9 +397,11 @@ class KafkaLog:
 
     def _look_for(self, topic: str) -> None:
         try:
-            self.partitions(topic)
-        except EngineError as exc:
-            raise Fenced(str(exc)) from exc
+            self._admin.partitions(topic, LOOK_S)
+        except KafkaException as exc:
+            error: KafkaError = exc.args[0]
+            if error.code() not in AWAY:
+                raise Fenced(missing(topic, error)) from exc
 
 
 @contextmanager
@@ -405,7 +415,3 @@ def _telling(bootstrap: str) -> Iterator[None]:
 def _said(code: int, text: str) -> bool:
     """Whether a text that wraps an error is about this one: librdkafka keeps the code to itself."""
     return KafkaError(code).str() in text
-
-
-def _missing(topic: str, error: KafkaError) -> str:
-    return f"topic {topic!r} cannot be used ({error.str()}): create the topics first"

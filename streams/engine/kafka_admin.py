@@ -136,10 +136,15 @@ class Admin:
 
     def topic_ids(self, topics: Iterable[str]) -> Mapping[str, str]:
         """Kafka's own names of topics, which no two ever share."""
-        described = self._client.describe_topics(
-            TopicCollection(list(topics)), request_timeout=TIMEOUT_S
-        )
+        described = self.describe(list(topics))
         return {topic: str(self._answer(future).topic_id) for topic, future in described.items()}
+
+    def describe(self, topics: list[str]) -> dict[str, "Future[Any]"]:
+        """What tells their ids later."""
+        asked: dict[str, Future[Any]] = self._client.describe_topics(
+            TopicCollection(topics), request_timeout=TIMEOUT_S
+        )
+        return asked
 
     def cluster_id(self) -> str:
         """Kafka's own name."""

@@ -2,11 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
 
-Settings = Mapping[str, str | int | float | bool]
+Settings = dict[str, str | int | float | bool]
 
 TRANSACTION_TIMEOUT_S = 15.0
 """An open transaction of a killed worker holds every read_committed reader up for so long."""

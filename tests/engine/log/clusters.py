@@ -161,7 +161,7 @@ class OnKafka:
         self, bootstrap: str, protocol: str, workers: str = "", *, writes_directly: bool = False
     ) -> None:
         """`workers`: where these connect, if not where the tests do."""
-        self._bootstrap, self._protocol = bootstrap, protocol
+        self.bootstrap, self._protocol = bootstrap, protocol
         self._workers = workers or bootstrap
         self._writes_directly = writes_directly
         self.incremental = protocol == "consumer"
@@ -180,7 +180,7 @@ class OnKafka:
 
     def recreate(self, topic: str) -> None:  # noqa: D102
         partitions = len(self.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions)
-        self._wait(self.admin.delete_topics([topic]))
+        self.delete(topic)
         deadline = time.monotonic() + DEADLINE_S
         while True:
             with suppress(KafkaException):
@@ -189,22 +189,26 @@ class OnKafka:
             assert time.monotonic() < deadline, f"{topic} cannot be made again"
         self._until_told(topic)
 
+    def delete(self, topic: str) -> None:
+        """Delete a topic."""
+        self._wait(self.admin.delete_topics([topic]))
+
     def append(self, tp: TP, *values: bytes | None, key: bytes | None = None) -> None:  # noqa: D102
         for value in values:
             self._plain.produce(tp.topic, value, key, tp.partition)
         assert self._plain.flush(DEADLINE_S) == 0
 
     def write(self) -> Writer:  # noqa: D102
-        return _KafkaWriter(self._bootstrap, self.group)
+        return _KafkaWriter(self.bootstrap, self.group)
 
     def seen(self, tp: TP) -> list[Seen]:  # noqa: D102
-        return list(read(self._bootstrap, tp))
+        return list(read(self.bootstrap, tp))
 
     def end(self, tp: TP) -> int:  # noqa: D102
         with closing(
             Consumer(
                 {
-                    "bootstrap.servers": self._bootstrap,
+                    "bootstrap.servers": self.bootstrap,
                     "group.id": "ends",
                     "isolation.level": "read_uncommitted",
                 }

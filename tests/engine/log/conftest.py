@@ -1,10 +1,12 @@
 """Each test of conformance runs on both logs, by both of the ways in which groups share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from streams.engine import kafka_transactions
+from streams.engine.kafka_clients import PRODUCER
 from tests.engine.log.clusters import Cluster, InMemory, Member, OnKafka, Open
 
 
@@ -24,6 +26,20 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
         return InMemory(eager=bool(protocol))
     bootstrap = request.getfixturevalue("kafka").bootstrap
     return OnKafka(bootstrap, protocol, writes_directly=kind == "kafka")
+
+
+@pytest.fixture
+def short_transactions() -> Iterator[Callable[[float], None]]:
+    """Return a function that has the transactions of workers opened later time out so soon."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def shorten(seconds: float) -> None:
+            patch.setattr(kafka_transactions, "TRANSACTION_TIMEOUT_S", seconds)
+            patch.setattr(kafka_transactions, "CALL_S", seconds)
+            patch.setattr(kafka_transactions, "MOVED_S", 1.0)
+            patch.setitem(PRODUCER, "transaction.timeout.ms", int(seconds * 1000))
+
+        yield shorten
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from faust.types.tuples import TP
 
 from hiresort.local import ports
 from hiresort.local.kafka import LocalKafka
-from streams.engine import kafka_clients, kafka_transactions
 from streams.engine.errors import UnitAborted
 from streams.engine.log import Output, Work
 from tests.engine.log.clusters import Member, OnKafka, Open
@@ -29,13 +28,11 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalKaf
 
 
 @pytest.fixture
-def proxy(proxied: tuple[LocalKafka, Proxy], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def proxy(
+    proxied: tuple[LocalKafka, Proxy], short_transactions: Callable[[float], None]
+) -> Iterator[Proxy]:
     """Return the proxy; transactions time out soon."""
-    monkeypatch.setattr(kafka_transactions, "TRANSACTION_TIMEOUT_S", TRANSACTION_S)
-    monkeypatch.setattr(kafka_transactions, "CALL_S", TRANSACTION_S)
-    monkeypatch.setattr(kafka_transactions, "MOVED_S", 1.0)
-    settings = {**kafka_clients.PRODUCER, "transaction.timeout.ms": int(TRANSACTION_S * 1000)}
-    monkeypatch.setattr("streams.engine.kafka_producer.PRODUCER", settings)
+    short_transactions(TRANSACTION_S)
     _, proxy = proxied
     yield proxy
     proxy.on_request = lambda _: None
