@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from streams.engine import kafka_transactions
+from streams.engine import kafka_producer, kafka_transactions
 from streams.engine.kafka_clients import PRODUCER
 from tests.engine.log.clusters import Cluster, InMemory, Member, OnKafka, Open
 
@@ -34,9 +34,12 @@ def short_transactions() -> Iterator[Callable[[float], None]]:
     with pytest.MonkeyPatch.context() as patch:
 
         def shorten(seconds: float) -> None:
-            patch.setattr(kafka_transactions, "TRANSACTION_TIMEOUT_S", seconds)
-            patch.setattr(kafka_transactions, "CALL_S", seconds)
-            patch.setattr(kafka_transactions, "MOVED_S", 1.0)
+            for module in (kafka_transactions, kafka_producer):
+                patch.setattr(module, "TRANSACTION_TIMEOUT_S", seconds)
+                patch.setattr(module, "CALL_S", seconds)
+            patch.setattr(kafka_producer, "MOVED_S", 1.0)
+            patch.setattr("streams.engine.kafka_writer.TIMEOUT_MS", int(seconds * 1000))
+            patch.setattr("streams.engine.kafka_writer.CALL_S", seconds)
             patch.setitem(PRODUCER, "transaction.timeout.ms", int(seconds * 1000))
 
         yield shorten

@@ -50,11 +50,18 @@ def protocol() -> str:
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 
-@pytest.fixture
-def cluster(proxied: tuple[LocalKafka, Proxy], proxy: Proxy, protocol: str) -> OnKafka:
+@pytest.fixture(params=["direct", "librdkafka"])
+def cluster(
+    request: pytest.FixtureRequest, proxied: tuple[LocalKafka, Proxy], proxy: Proxy, protocol: str
+) -> OnKafka:
     """Return the cluster: tests go there straight, workers through the proxy."""
     kafka, _ = proxied
-    return OnKafka(kafka.bootstrap, protocol, f"{ports.LOOPBACK}:{proxy.port}")
+    return OnKafka(
+        kafka.bootstrap,
+        protocol,
+        f"{ports.LOOPBACK}:{proxy.port}",
+        writes_directly=request.param == "direct",
+    )
 
 
 class Counting:
