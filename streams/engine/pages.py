@@ -148,7 +148,7 @@ class TableDetail(Page):
             raise ValidationError("limit has to be a number") from None
         found: list[dict[str, Any]] = []
         more = False
-        for key, value in table.scan(start, end):
+        for key, value in table.scan_encoded(start, end):
             if len(found) >= limit:
                 more = True
                 break

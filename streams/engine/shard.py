@@ -89,15 +89,18 @@ class Shard:
         start: Any = None,
         end: Any = None,
         *,
+        prefix: str | bytes | None = None,
         changes: Changes | None = None,
         reverse: bool = False,
     ) -> Iterator[tuple[Any, Any]]:
-        """Rows with start <= key < end in key order, or against it.
+        """Rows with start <= key < end that begin with the prefix, in key order, or against it.
 
         The committed ones only; given a batch's `changes`, with everything over them that it sees.
         """
         low = b"" if start is None else self._encode_key(start)
         high = None if end is None else self._encode_key(end)
+        if prefix is not None:
+            low, high = _within(self._encode_key(prefix), low, high)
         rows = self.store.scan(low, high, reverse=reverse)
         if changes is not None:
             over = {**self.committing, **self.pending, **self.kept, **changes}
@@ -146,6 +149,15 @@ class Shard:
 
     def _age(self) -> None:
         self._old, self._young, self._young_bytes = self._young, {}, 0
+
+
+def _within(prefix: bytes, low: bytes, high: bytes | None) -> tuple[bytes, bytes | None]:
+    """The part of a range whose keys begin with a prefix."""
+    stem = prefix.rstrip(b"\xff")
+    if stem:
+        behind = stem[:-1] + bytes([stem[-1] + 1])
+        high = behind if high is None else min(high, behind)
+    return max(low, prefix), high
 
 
 def _laid_over(

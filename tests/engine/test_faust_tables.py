@@ -156,3 +156,65 @@ def test_an_option_that_would_do_nothing_is_refused(option: dict[str, Any], inst
 def test_a_method_that_would_go_wrong_is_refused(use: str) -> None:
     with pytest.raises(Unsupported, match=rf"{use}\(\) is not supported: "):
         getattr(app().Table("rows"), use)()
+
+
+async def test_rows_are_scanned_by_prefix_and_range_in_the_order_of_their_keys(
+    drive: Drive,
+) -> None:
+    def use(rows: Any, noted: list[Any]) -> None:
+        for key in ("jeju/2", "jeju/10", "jejus", "가/1", "\U0010ffff", "a"):
+            rows[key] = 1
+        noted.append([key for key, _ in rows.scan(prefix="jeju/")])
+        noted.append([key for key, _ in rows.scan(prefix="가")])
+        noted.append([key for key, _ in rows.scan(prefix="", reverse=True)])
+        noted.append([key for key, _ in rows.scan("jeju/10", "jejus", prefix="j")])
+        noted.append([key for key, _ in rows.scan("b", prefix="a")])
+
+    first, second, third, fourth, fifth, rows = await tabled(drive, use)
+    assert first == ["jeju/10", "jeju/2"]
+    assert second == ["가/1"]
+    assert third == list(reversed(list(rows)))
+    assert fourth == ["jeju/10", "jeju/2"]
+    assert fifth == []
+
+
+async def test_bytes_are_scanned_by_prefix_to_the_last_of_them(drive: Drive) -> None:
+    keys = [b"\x01", b"\x01\xff", b"\x01\xff\xff\x00", b"\x02", b"\xfe\xff"]
+
+    def use(rows: Any, noted: list[Any]) -> None:
+        for key in keys:
+            rows[key] = 1
+        noted.append([key for key, _ in rows.scan(prefix=b"\x01\xff")])
+        noted.append([key for key, _ in rows.scan(prefix=b"\xfe")])
+
+    first, second, _ = await tabled(drive, use, key_type=bytes)
+    assert first == keys[1:3]
+    assert second == keys[4:]
+
+
+async def test_committed_rows_are_scanned_by_prefix_outside_of_agents(drive: Drive) -> None:
+    def topology(app: faust.App) -> None:
+        rows = app.Table("rows", key_type=str, value_type=int)
+
+        @app.agent(text(app, "words"))
+        async def keep(stream: Any) -> None:
+            async for word in stream:
+                rows[word] = 1
+
+    async with drive(topology, partitions=2) as driver:
+        for number, word in ((1, "a/1"), (0, "a/2"), (0, "b")):
+            driver.send("words", None, word, partition=number)
+        await driver.settle()
+        table = driver.table("rows")
+        assert [key for key, _ in table.scan(prefix="a/")] == ["a/2", "a/1"]
+        assert [key for key, _ in table.scan_partition(0, prefix="b")] == ["b"]
+        assert list(table.scan_partition(9, prefix="b")) == []
+
+
+@pytest.mark.parametrize("asked", [{"start": 9}, {"end": 10}, {"prefix": "1"}])
+def test_a_range_of_keys_whose_encoding_keeps_no_order_is_refused(asked: dict[str, Any]) -> None:
+    table = app().Table("rows", key_type=int)
+    for scan in (table.scan, lambda **range_: table.scan_partition(0, **range_)):
+        with pytest.raises(Unsupported, match=r"does not keep their order: .*leading zeros"):
+            scan(**asked)
+    assert list(table.scan()) == []

@@ -121,6 +121,9 @@ async def test_a_scan_shows_the_units_own_rows_among_the_committed_ones_in_order
                     scans.append(list(rows.scan("b", "d")))
                     scans.append(list(rows.scan("b", reverse=True)))
                     scans.append(list(islice(rows.scan(), 1)))
+                    scans.append(list(rows.scan(prefix="b")))
+                    scans.append(list(rows.scan("ba", prefix="b", reverse=True)))
+                    scans.append(list(rows.scan(prefix="c")))
                 else:
                     rows[word] = 1
 
@@ -135,6 +138,9 @@ async def test_a_scan_shows_the_units_own_rows_among_the_committed_ones_in_order
             [("b", 20), ("bb", 22)],
             [("d", 1), ("bb", 22), ("b", 20)],
             [("a", 1)],
+            [("b", 20), ("bb", 22)],
+            [("bb", 22)],
+            [],
         ]
 
 
