@@ -17,7 +17,7 @@ BENCH_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status test kills sanitize lint format lock bench bench-quick \
-	bench-report bench-lock bench-takeover
+	bench-report bench-lock bench-takeover bench-fairness
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ bench-quick: $(STAMP)  ## Measure throughput and latency beside Kafka Streams, 3
 
 bench-takeover: $(STAMP)  ## Kill one of two workers, with standbys and without; ARGS="--rows 200000 --busy"
 	$(BIN)/python -m bench.takeover $(ARGS)
+
+bench-fairness: $(STAMP)  ## Measure fresh records while another partition drains a backlog
+	$(BIN)/python -m bench.fairness $(ARGS)
 
 bench-report: $(STAMP)  ## Write docs/performance.md again, from the newest results
 	$(BIN)/python -m bench report $(RESULTS)

@@ -30,7 +30,7 @@ class Counts:
         self.name = f"counts-{uuid.uuid4().hex[:8]}"
         self.bootstrap, self.folder = bootstrap, folder
         # asks for the group's offsets and is no member of it
-        self._group = Consumer({"bootstrap.servers": bootstrap, "group.id": self.name})
+        self.group = Consumer({"bootstrap.servers": bootstrap, "group.id": self.name})
         counts = {
             "words": PARTITIONS,
             "counted": PARTITIONS,
@@ -89,12 +89,12 @@ class Counts:
         """The sum of the group's offsets in a topic; 0 while nobody keeps them yet."""
         asked = [TopicPartition(f"{self.name}-{topic}", n) for n in range(PARTITIONS)]
         with suppress(KafkaException):
-            return sum(max(0, p.offset) for p in self._group.committed(asked, TIMEOUT_S))
+            return sum(max(0, p.offset) for p in self.group.committed(asked, TIMEOUT_S))
         return 0
 
     def close(self) -> None:
         """Disconnect."""
-        self._group.close()
+        self.group.close()
 
     def values(self, topic: str) -> dict[str, list[int]]:
         """The values of each key, in order."""
