@@ -5,6 +5,7 @@ STAMP := $(VENV)/.made-from-lock
 DEPENDENCIES := $(VENV)/.dependencies-from-lock
 IN_C := setup.py $(wildcard schemas/*.pyx schemas/*.pxd streams/engine/*.pyx)
 KILLS ?= 5
+SEEDS ?= 200
 SECONDS ?= 60
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZED := LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
@@ -17,7 +18,7 @@ BENCH_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status test kills sanitize lint format lock bench bench-quick \
-	bench-report bench-lock bench-takeover bench-fairness
+	bench-report bench-lock bench-takeover bench-fairness simulate simulate-mutants
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +40,12 @@ test: lint  ## Run every check that CI runs
 
 kills: $(STAMP)  ## Replay FILE while both workers are killed KILLS times, then audit
 	$(BIN)/python -m tests.faults.kill_replay --kills $(KILLS) $(FILE)
+
+simulate: $(STAMP)  ## Simulate the engine under faults, from SEEDS seeds; SEED=n for one
+	$(BIN)/python -m tests.engine.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+simulate-mutants: $(STAMP)  ## Have the simulation find each of the known mistakes within SEEDS seeds
+	$(BIN)/python -m tests.engine.simulation --seeds $(SEEDS) --mutants
 
 sanitize: $(STAMP)  ## Test and fuzz the modules in C, built with sanitizers, for SECONDS
 	CFLAGS="-O1 -fno-omit-frame-pointer $(SANITIZE)" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q \

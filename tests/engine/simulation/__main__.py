@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
 from .mutants import MUTANTS, found_by
 from .plan import Plan
 from .shrink import shrink
-from .stage import run
+from .stage import digest, run
 
 COLLECT = 20
 """After so many seeds the garbage of applications is collected, rather than within a run."""
@@ -34,6 +35,8 @@ def main() -> int:
     """Answers the exit status: 1 when something is wrong."""
     parser = argparse.ArgumentParser(prog="simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, metavar="N", help="how many")
+    parser.add_argument("--seed", type=int, help="this one only; what fails is cut down, and told")
+    parser.add_argument("--digest", action="store_true", help="only name what it has written")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first of them")
     parser.add_argument("--cut-through", choices=MODES, default="both")
     parser.add_argument(
@@ -41,7 +44,9 @@ def main() -> int:
     )
     parser.add_argument("--rocksdb", action="store_true", help="keep tables in RocksDB; slower")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
-    parser.add_argument("--failed", type=Path, default=Path("failed"), help="where such plans go")
+    parser.add_argument(
+        "--failed", type=Path, default=Path("build/simulation"), help="where such plans go"
+    )
     parser.add_argument("--plan", type=Path, help="run this one, and tell of it")
     parser.add_argument("--shrink", type=Path, help="cut this failing plan down, then the same")
     parser.add_argument("--mutants", nargs="*", choices=[*MUTANTS, []], metavar="NAME")
@@ -49,6 +54,8 @@ def main() -> int:
     if args.plan or args.shrink:
         return tell(args.plan or smaller(args.shrink))
     logging.disable(logging.CRITICAL)
+    if args.seed is not None:
+        return replay(args)
     if args.mutants is not None:
         return hunt(args.mutants or list(MUTANTS), args.seeds)
     return try_all(args)
@@ -65,7 +72,7 @@ def try_all(args: argparse.Namespace) -> int:
                 done += 1
                 if what is not None:
                     failed += 1
-                    print(f"{kept(args.failed, plan)}: {what}", flush=True)
+                    print(f"{kept(args.failed, plan)}: {what:.500}", flush=True)
     took_s = time.monotonic() - began
     print(f"{done} runs in {took_s:.0f} s, {done / took_s * 60:.0f} a minute: {failed} failed")
     return 1 if failed else 0
@@ -89,7 +96,7 @@ def plans(args: argparse.Namespace, seed: int) -> Iterator[Plan]:
 
 def kept(folder: Path, plan: Plan) -> Path:
     """Where a plan that failed is kept."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{plan.seed}-{'on' if plan.cut_through else 'off'}.json"
     path.write_text(plan.dumps())
     return path
@@ -107,6 +114,19 @@ def smaller(path: Path) -> Path:
     return small
 
 
+def replay(args: argparse.Namespace) -> int:
+    """Run one seed; what fails of it is cut down, and told. Answers 1 when something does."""
+    if args.digest:
+        for plan in plans(args, args.seed):
+            print(sha256(repr(digest(plan)).encode()).hexdigest())
+        return 0
+    paths = [kept(args.failed, p) for p in plans(args, args.seed) if run(p) is not None]
+    print(f"seed {args.seed}: {len(paths)} of {len(MODES[args.cut_through])} plans failed")
+    for path in paths:
+        tell(smaller(path))
+    return 1 if paths else 0
+
+
 def tell(path: Path) -> int:
     """Run a plan, with what the engine logs, and what happens."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -122,7 +142,7 @@ def hunt(names: list[str], seeds: int) -> int:
     for name in names:
         seed, what = found_by(name, seeds)
         missed += seed is None
-        where = f"not within {seeds} seeds" if seed is None else f"seed {seed}: {what}"
+        where = f"not within {seeds} seeds" if seed is None else f"seed {seed}: {what:.200}"
         print(f"{name}: {where}", flush=True)
         gc.collect()
     return 1 if missed else 0

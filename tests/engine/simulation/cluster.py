@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from faust.types.tuples import TP
 
+from streams.engine.errors import EngineError
 from streams.engine.memory import MemoryCluster, MemoryRecord, Transaction
 
 from .turns import Condition, Turns
@@ -72,9 +73,11 @@ class Cluster(MemoryCluster):
     def hold(self) -> None:
         """The others go on while one starts."""
 
-    def _hesitate(self, member: str, _: str) -> None:
+    def _hesitate(self, member: str, call: str) -> None:
         late_s = self._late_until.get(member, 0.0) - self._turns.now
         if late_s > 0:
             self._turns.sleep(late_s)
+            if call == "committed":
+                raise EngineError("nobody answers")
         else:
             self._turns.hesitate()

@@ -1,10 +1,14 @@
 """Disks of workers in memory: what a Store keeps, without RocksDB, and what outlives its worker."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams.engine.errors import StateLocked, StateMismatch
+
+UNSYNCED = 4
+"""How many writes of a store the machine's end may take back."""
 
 
 @dataclass
@@ -15,14 +19,24 @@ class Files:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     locked: bool = False
+    before: list[tuple[dict[bytes, bytes], dict[int, int]]] = field(default_factory=list)
+    """Rows and positions before the last writes, which may not be synced yet."""
 
 
 class Disk:
     """All stores by their paths. `hesitate` is called where a real one would take its time."""
 
-    def __init__(self, hesitate: Callable[[], object]) -> None:
+    def __init__(self, hesitate: Callable[[], object], drawn: random.Random) -> None:
         self.files: dict[Path, Files] = {}
         self.hesitate = hesitate
+        self._drawn = drawn
+
+    def crash(self, folder: Path) -> None:
+        """Lose what is not synced of the stores below a folder: of each some of its last writes."""
+        for path, files in self.files.items():
+            if folder in path.parents and files.before:
+                files.rows, files.positions = self._drawn.choice(files.before)
+                files.before.clear()
 
     def rmtree(self, path: Path) -> None:
         """Remove a store, as shutil does. It may be in use, as on a real disk."""
@@ -71,6 +85,7 @@ class MemoryStore:
         """Apply rows (None deletes) and positions as one batch."""
         self._disk.hesitate()
         files = self._open
+        files.before = [*files.before[1 - UNSYNCED :], (dict(files.rows), dict(files.positions))]
         for key, value in changes.items():
             if value is None:
                 files.rows.pop(key, None)

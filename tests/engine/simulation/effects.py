@@ -151,7 +151,8 @@ class _Shop(_Effects):
         told = Counter(key for _, key, _ in self._world.told)
         same("told, and not committed, or told twice", told - audited, Counter())
         if not any(
-            step.do in ("kill", "fault", "expire", "slow") for step in self._world.plan.steps
+            step.do in ("kill", "fault", "expire", "slow", "usurp")
+            for step in self._world.plan.steps
         ):
             same("told", told, audited)
 

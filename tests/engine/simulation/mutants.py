@@ -173,6 +173,10 @@ def _waits_for_nobody(*_: Any, **__: Any) -> bool:
     return True
 
 
+def _never(*_: Any) -> bool:
+    return False
+
+
 MUTANTS: dict[str, tuple[str, Mutant]] = {
     "lanes-live-on": ("both", {"Held.start_over": _start_over_but_keep_lanes}),
     "store-before-commit": ("both", {"Engine._commit_and_store": staticmethod(_store_first)}),
@@ -205,6 +209,7 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
         "both",
         {"MemoryCluster.wait_for_transactions": _waits_for_nobody},
     ),
+    "fenced-goes-on": ("both", {"MemoryCluster.fenced": _never}),
     "tried-once": ("both", {"unit.ATTEMPTS": 1}),
 }
 """What is wrong, and with cut-through on, off, or both it shows."""

@@ -100,6 +100,7 @@ class Plan:
                 name: drawn.choice(values) for name, values in SIZES.items() if drawn.random() < 0.4
             },
         )
+        plan.standbys = drawn.choice((0, 1))
         plan.steps = _Drawing(plan, drawn).steps()
         return plan
 
@@ -150,13 +151,20 @@ class _Drawing:
             (
                 *("join", "join", "leave", "kill", "fault", "fault", "fault"),
                 *("rebalance", "rebalance", "expire", "stall", "compact", "slow"),
+                *("usurp", "outage"),
             )
         )
         whats: dict[str, dict[str, Any]] = {
             "join": worker,
             "leave": worker,
             "expire": worker,
-            "kill": worker | {"wipe": drawn.random() < 0.3, "back_ms": drawn.choice((0, 50, 500))},
+            "usurp": worker,
+            "outage": {"ms": drawn.choice((50, 500, 3000))},
+            "kill": worker
+            | {
+                "disk": drawn.choice(("kept", "kept", "unsynced", "unsynced", "wiped")),
+                "back_ms": drawn.choice((0, 50, 500)),
+            },
             "stall": worker | {"ms": drawn.choice((20, 200))},
             "fault": {"fault": drawn.choice(FAULTS)},
             "rebalance": {

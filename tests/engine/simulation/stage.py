@@ -14,6 +14,7 @@ from unittest import mock
 from streams.engine.errors import Overtaken
 from streams.engine.memory_log import MemoryLog
 
+from .background import Background
 from .books import check_books
 from .effects import check_effects
 from .plan import Plan
@@ -21,6 +22,9 @@ from .turns import VirtualLoop
 from .world import World
 
 END_S = 0.1
+
+STANDBY_S = {"IDLE_S": 0.02, "SETTLE_S": 0.05, "NOTHING_S": 0.2, "ENDS_S": 0.1, "RETRY_S": 0.1}
+"""Waits of standbys, shortened as runs are short."""
 
 
 def run(plan: Plan, *, talk: bool = False) -> str | None:
@@ -100,6 +104,7 @@ def _staged(world: World, loop: VirtualLoop) -> Iterator[None]:
         name = world.workers[folder.parent.name].instance
         return SimpleNamespace(path=folder / name, name=name, close=lambda: None)
 
+    background = Background(world.turns)
     commit = MemoryLog.commit
 
     def noting(log: MemoryLog, work: Any) -> Any:
@@ -118,16 +123,20 @@ def _staged(world: World, loop: VirtualLoop) -> Iterator[None]:
         f"{engine}.engine.gc": mock.Mock(),
         **{
             f"{engine}.{n}.time": clock
-            for n in ("engine", "held", "lanes", "cut_through", "tables")
+            for n in ("engine", "held", "lanes", "cut_through", "tables", "standby")
         },
         f"{engine}.memory_log.IDLE_S": 0.05,
+        f"{engine}.standby.threading": background,
+        f"{engine}.standby.asyncio": background,
+        **{f"{engine}.standby.{name}": seconds for name, seconds in STANDBY_S.items()},
         f"{engine}.memory_log.MemoryLog.commit": noting,
         **{f"{engine}.{name}": size for name, size in world.plan.sizes.items()},
     }
     if "unit.BATCH_BYTES" in world.plan.sizes:
         places[f"{engine}.table.BATCH_BYTES"] = world.plan.sizes["unit.BATCH_BYTES"]
     if not world.plan.rocksdb:
-        places |= {f"{engine}.tables.Store": world.disk, f"{engine}.tables.shutil": world.disk}
+        places |= {f"{engine}.{module}.shutil": world.disk for module in ("tables", "standby")}
+        places[f"{engine}.tables.Store"] = world.disk
     with ExitStack() as stack:
         for place, thing in places.items():
             stack.enter_context(mock.patch(place, thing))

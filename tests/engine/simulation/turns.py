@@ -119,6 +119,8 @@ class Turns:
         self._idle: list[_Thread] = []
         self._all: list[_Thread] = []
         self._waking: dict[_Thread, Callable[[], object]] = {}
+        self.locked = 0
+        """How many locks are held: nobody waits while one is, so that nobody waits for one."""
 
     def executor(self) -> "Executor":
         """In the place of a pool with one thread."""
@@ -141,8 +143,8 @@ class Turns:
             thread.rest()
 
     def hesitate(self) -> None:
-        """Wait, or do not: anything may come between."""
-        delay = self.delay()
+        """Wait, or do not: anything may come between, unless a lock is held."""
+        delay = 0.0 if self.locked else self.delay()
         if delay:
             self.sleep(delay)
 

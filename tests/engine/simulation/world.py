@@ -46,7 +46,8 @@ class Worker:
         self.driver: TopologyDriver | None = None
         self._life: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
-        self._wipe = False
+        self._lost = "kept"
+        """What becomes of its disk when it ends: it is kept, loses what was not synced, or all."""
         self._back_ms: int | None = None
 
     @property
@@ -58,6 +59,14 @@ class Worker:
     def engine(self) -> Any:
         """Its engine, once it is up."""
         return None if self.driver is None else self.driver.app._fetcher
+
+    @property
+    def usurped(self) -> bool:
+        """Whether another has taken its name, and it goes on."""
+        if self.driver is None:
+            return False
+        log = self.driver._transport.log
+        return self._world.cluster._epochs[log._name] != log._epoch
 
     @property
     def lives(self) -> bool:
@@ -74,11 +83,11 @@ class Worker:
         """Stop in order."""
         self._end.set()
 
-    def kill(self, *, wipe: bool, back_ms: int) -> None:
-        """End where it stands; come back after a while, on an empty disk if it is wiped."""
+    def kill(self, *, disk: str, back_ms: int) -> None:
+        """End where it stands; come back after a while, with what is left of its disk."""
         if self.driver is not None:
             self.driver._transport.log.kill()
-            self._wipe, self._back_ms = wipe, back_ms
+            self._lost, self._back_ms = disk, back_ms
             self._end.set()
 
     async def ended(self) -> None:
@@ -114,8 +123,11 @@ class Worker:
         finally:
             self.driver = None
         world.note(self.instance, "was ended" if crashed else "has stopped")
-        if self._wipe:
-            self.disk, self._wipe = self.disk + 1, False
+        if self._lost == "wiped":
+            self.disk += 1
+        elif self._lost == "unsynced":
+            world.disk.crash(world.folder / self.name)
+        self._lost = "kept"
         return crashed
 
 
@@ -131,7 +143,7 @@ class World:
         if plan.app == "bare":
             for topic in ("second", f"{APP}-dead-letters"):
                 self.cluster.create(topic, plan.partitions + 1)
-        self.disk = Disk(self.turns.hesitate)
+        self.disk = Disk(self.turns.hesitate, drawn)
         self.whims = Whims(drawn, plan.slow)
         self.told: list[tuple[int, str, Any]] = []
         """What on_commit was called with."""
@@ -147,7 +159,7 @@ class World:
         through = "on" if self.plan.cut_through else "off"
         app = faust.App(
             APP,
-            broker=f"rdkafka://localhost?cut-through={through}",
+            broker=f"rdkafka://localhost?cut-through={through}&standbys={self.plan.standbys}",
             topic_partitions=self.plan.partitions,
         )
         application.TOPOLOGIES[self.plan.app](app, self.whims, self.told)
@@ -202,6 +214,9 @@ class World:
             case "send":
                 self.sent.append(what)
                 cluster.append(what["topic"], what["key"].encode(), application.record(what))
+            case "outage":
+                for each in self.workers.values():
+                    cluster.stall(_member(each.instance), what["ms"] / 1000)
             case "fault":
                 cluster.fail_next_commit(what["fault"])
             case "rebalance":
@@ -218,9 +233,12 @@ class World:
             case "leave":
                 worker.leave()
             case "kill":
-                worker.kill(wipe=what["wipe"], back_ms=what["back_ms"])
+                worker.kill(disk=what["disk"], back_ms=what["back_ms"])
             case "expire":
                 self.cluster.expire(_member(worker.instance))
+            case "usurp":
+                # as another of its name does that is started elsewhere
+                self.cluster.take_over(_member(worker.instance))
             case "stall":
                 self.cluster.stall(_member(worker.instance), what["ms"] / 1000)
 
@@ -260,6 +278,8 @@ class World:
             engine = worker.engine
             if worker.lives and (engine is None or engine.held.restoring):
                 found.append(f"{worker.instance} is not ready")
+            elif worker.usurped:
+                found.append(f"{worker.instance} was fenced, and goes on")
             elif engine is not None and (engine.unit or engine._committing):
                 found.append(f"{worker.instance} has a unit open")
         for topic in sorted({name for names in self._group.members.values() for name in names}):
