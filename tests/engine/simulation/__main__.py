@@ -1,9 +1,10 @@
 # ruff: noqa: T201  # what it prints is what it is for
 """Run the plans of many seeds, each without and with cut-through; or one plan, and tell of it.
 
-python -m tests.engine.simulation --seeds 2000
-python -m tests.engine.simulation --plan failed/17-on.json
-python -m tests.engine.simulation --mutants
+--seeds 2000                         all of these
+--seed 17                            one; what fails of it is cut down, and told
+--plan build/simulation/17-on.json   a plan that was kept
+--mutants                            engines with a mistake in them, each to be found
 """
 
 import argparse
@@ -18,13 +19,16 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
-from .mutants import MUTANTS, found_by
+from .mutants import MUTANTS, UNSEEN, found_by
 from .plan import Plan
 from .shrink import shrink
 from .stage import digest, run
 
 COLLECT = 20
 """After so many seeds the garbage of applications is collected, rather than within a run."""
+
+TOLD = 200
+"""How often it is told how far it has come."""
 
 Modes = tuple[bool, ...]
 
@@ -34,6 +38,7 @@ MODES: dict[str, Modes] = {"both": (False, True), "off": (False,), "on": (True,)
 def main() -> int:
     """Answers the exit status: 1 when something is wrong."""
     parser = argparse.ArgumentParser(prog="simulation", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seeds", type=int, default=100, metavar="N", help="how many")
     parser.add_argument("--seed", type=int, help="this one only; what fails is cut down, and told")
     parser.add_argument("--digest", action="store_true", help="only name what it has written")
@@ -57,7 +62,7 @@ def main() -> int:
     if args.seed is not None:
         return replay(args)
     if args.mutants is not None:
-        return hunt(args.mutants or list(MUTANTS), args.seeds)
+        return hunt(args.mutants or [name for name in MUTANTS if name not in UNSEEN], args.seeds)
     return try_all(args)
 
 
@@ -73,6 +78,8 @@ def try_all(args: argparse.Namespace) -> int:
                 if what is not None:
                     failed += 1
                     print(f"{kept(args.failed, plan)}: {what:.500}", flush=True)
+                if done % TOLD == 0:
+                    print(f"{done} runs, {failed} failed", file=sys.stderr, flush=True)
     took_s = time.monotonic() - began
     print(f"{done} runs in {took_s:.0f} s, {done / took_s * 60:.0f} a minute: {failed} failed")
     return 1 if failed else 0

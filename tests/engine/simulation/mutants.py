@@ -214,6 +214,10 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
 }
 """What is wrong, and with cut-through on, off, or both it shows."""
 
+UNSEEN = ("offsets-live-on", "agents-go-on", "dropped-batches-write", "offsets-before-markers")
+"""Those that 60 seeds have not found, and that are looked for only by name. It is not known which
+of them another guard of the engine makes up for, and which the simulation is too tame for."""
+
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (

@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from streams.engine.errors import Overtaken
+from faust.types.tuples import TP
+
+from streams.engine.errors import EngineError, Overtaken
 from streams.engine.memory_log import MemoryLog
 
 from .background import Background
@@ -87,32 +90,55 @@ async def _carried_out(world: World) -> None:
 
 def _end(world: World, loop: VirtualLoop) -> None:
     """Leave nothing behind, whatever state it is in."""
+    muted = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     for task in asyncio.all_tasks(loop):
         task.cancel()
     with contextlib.suppress(BaseException):
         loop.run_until_complete(asyncio.sleep(END_S))
+    logging.disable(muted)
     world.turns.close()
     asyncio.set_event_loop(None)
     loop.close()
 
 
+def _told(offsets: Mapping[TP, int]) -> str:
+    return ", ".join(f"{topic}-{n} up to {offset}" for (topic, n), offset in offsets.items())
+
+
+def _noting(world: World) -> Callable[[MemoryLog, Any], Any]:
+    commit = MemoryLog.commit
+
+    def noting(log: MemoryLog, work: Any) -> Any:
+        try:
+            ends = commit(log, work)
+        except EngineError as error:
+            world.note(log._name, f"does not commit, {error}:", _told(work.offsets))
+            if isinstance(error, Overtaken):
+                world.overtaken.append(work)
+            raise
+        world.note(log._name, "commits", _told(work.offsets))
+        return ends
+
+    return noting
+
+
 @contextmanager
 def _staged(world: World, loop: VirtualLoop) -> Iterator[None]:
+    with ExitStack() as stack:
+        for place, thing in _places(world, loop).items():
+            stack.enter_context(mock.patch(place, thing))
+        yield
+
+
+def _places(world: World, loop: VirtualLoop) -> dict[str, Any]:
+    """What stands where in a run."""
+    background = Background(world.turns)
     clock = SimpleNamespace(monotonic=loop.time, sleep=world.turns.sleep, thread_time=loop.time)
 
     def instance(folder: Path) -> Any:
         name = world.workers[folder.parent.name].instance
         return SimpleNamespace(path=folder / name, name=name, close=lambda: None)
-
-    background = Background(world.turns)
-    commit = MemoryLog.commit
-
-    def noting(log: MemoryLog, work: Any) -> Any:
-        try:
-            return commit(log, work)
-        except Overtaken:
-            world.overtaken.append(work)
-            raise
 
     engine = "streams.engine"
     places: dict[str, Any] = {
@@ -129,7 +155,7 @@ def _staged(world: World, loop: VirtualLoop) -> Iterator[None]:
         f"{engine}.standby.threading": background,
         f"{engine}.standby.asyncio": background,
         **{f"{engine}.standby.{name}": seconds for name, seconds in STANDBY_S.items()},
-        f"{engine}.memory_log.MemoryLog.commit": noting,
+        f"{engine}.memory_log.MemoryLog.commit": _noting(world),
         **{f"{engine}.{name}": size for name, size in world.plan.sizes.items()},
     }
     if "unit.BATCH_BYTES" in world.plan.sizes:
@@ -137,7 +163,4 @@ def _staged(world: World, loop: VirtualLoop) -> Iterator[None]:
     if not world.plan.rocksdb:
         places |= {f"{engine}.{module}.shutil": world.disk for module in ("tables", "standby")}
         places[f"{engine}.tables.Store"] = world.disk
-    with ExitStack() as stack:
-        for place, thing in places.items():
-            stack.enter_context(mock.patch(place, thing))
-        yield
+    return places
