@@ -215,11 +215,12 @@ class KafkaLog:
     def identity(self, topic: str) -> str:
         """The cluster's id and the topic's."""
         try:
-            ids = self._admin.topic_ids([topic])
-            self._watched.found(topic, ids[topic])
-            return f"{self._admin.cluster_id()}/{topic}/{ids[topic]}"
+            ids = self._outage.patiently(lambda: self._admin.topic_ids([topic]))
+            cluster = self._outage.patiently(self._admin.cluster_id)
         except KafkaException as exc:
             raise EngineError(missing(topic, exc.args[0])) from exc
+        self._watched.found(topic, ids[topic])
+        return f"{cluster}/{topic}/{ids[topic]}"
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
