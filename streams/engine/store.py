@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
 from itertools import takewhile
@@ -11,7 +12,9 @@ from weakref import WeakSet
 
 from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
 
-from .errors import StateLocked, StateMismatch
+from .errors import EngineError, StateLocked, StateMismatch
+
+logger = logging.getLogger(__name__)
 
 MAX_AGE_S = 12 * 3600
 """State not written for longer is rebuilt: a changelog forgets deletions after 24 h."""
@@ -98,7 +101,13 @@ class Store:
                 put(key, value)
         for partition, offset in positions.items():
             put(_position_key(partition), b"%d" % offset)
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as exc:  # rocksdict raises nothing narrower
+            raise EngineError(
+                f"{self.path} cannot be written ({exc}): make room there, and start the worker "
+                "again; nothing is lost"
+            ) from exc
 
     def position(self, partition: int) -> int | None:
         """The next changelog offset to read for a partition, or None when nothing was read."""
@@ -109,7 +118,11 @@ class Store:
         """Close the files and free the directory for another process."""
         for scan in list(self._scans):  # while one is open RocksDB keeps its own lock
             scan.close()
-        self._db.close()
+        try:
+            self._db.close()
+        except Exception as exc:  # noqa: BLE001  # rocksdict raises nothing narrower
+            # The rows are in its log of writes, or will be read from the changelog again.
+            logger.warning("%s was not closed: %s", self.path, exc)
         (self.path / "identity.json").touch()
         self._lock.close()
 
