@@ -7,6 +7,7 @@ IN_C := setup.py $(wildcard schemas/*.pyx schemas/*.pxd streams/engine/*.pyx)
 KILLS ?= 5
 SEEDS ?= 200
 SECONDS ?= 60
+AWAY ?= 60
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZED := LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
 	PYTHONMALLOC=malloc  # so that objects too are the sanitizer's to watch
@@ -17,7 +18,7 @@ BENCH_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make bench-lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test kills sanitize lint format lock bench bench-quick \
+.PHONY: help up down clean status test kills faults sanitize lint format lock bench bench-quick \
 	bench-report bench-lock bench-takeover bench-fairness simulate simulate-mutants
 
 help:  ## Show what can be made
@@ -46,6 +47,10 @@ simulate: $(STAMP)  ## Simulate the engine under faults, from SEEDS seeds; SEED=
 
 simulate-mutants: $(STAMP)  ## Have the simulation find each of the known mistakes within SEEDS seeds
 	$(BIN)/python -m tests.engine.simulation --seeds $(SEEDS) --mutants
+
+faults: $(STAMP)  ## Take Kafka away from working workers for AWAY seconds, and what else they need
+	KAFKA_AWAY_S=$(AWAY) $(BIN)/pytest -v tests/engine/test_failures.py tests/engine/test_signals.py \
+		tests/engine/log/test_outages.py tests/engine/log/test_refusals_by_kafka.py
 
 sanitize: $(STAMP)  ## Test and fuzz the modules in C, built with sanitizers, for SECONDS
 	CFLAGS="-O1 -fno-omit-frame-pointer $(SANITIZE)" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q \

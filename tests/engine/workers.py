@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -150,6 +151,10 @@ class Worker:
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
+
+    def limit(self, what: int, most: int) -> None:
+        """Allow it so much of a resource from now on."""
+        resource.prlimit(self._process.pid, what, (most, most))
 
     def ended(self) -> int:
         """Wait until it ends by itself; answers its exit status."""
