@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ logger = logging.getLogger(__name__)
 
 PAUSE_S = 0.1
 
+LATE_S = 2.0
+"""So long after Kafka is back, what fails belongs to the outage that was told of already."""
+
 T = TypeVar("T")
 
 AWAY = frozenset(
@@ -23,12 +27,16 @@ AWAY = frozenset(
         KafkaError._TIMED_OUT_QUEUE,
         KafkaError._TRANSPORT,
         KafkaError._WAIT_COORD,
+        KafkaError.BROKER_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
         KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
     }
 )
 """Errors that pass when Kafka is back."""
@@ -39,7 +47,8 @@ class Outage:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._away = False
+        self._away = self._told = False
+        self._back_at = -LATE_S
         self._interrupted = threading.Event()
 
     @property
@@ -54,14 +63,16 @@ class Outage:
 
     def begin(self, why: str) -> None:
         """Kafka does not answer."""
-        if not self._away:
-            self._away = True
+        self._away = True
+        if not self._told and time.monotonic() > self._back_at + LATE_S:
+            self._told = True
             logger.warning("Kafka at %s does not answer, waiting for it: %s", self._bootstrap, why)
 
     def end(self) -> None:
         """Kafka has answered."""
-        if self._away:
-            self._away = False
+        self._away = False
+        if self._told:
+            self._told, self._back_at = False, time.monotonic()
             logger.warning("Kafka at %s is back", self._bootstrap)
 
     def interrupt(self) -> None:

@@ -170,8 +170,16 @@ class Worker:
 
     def wait_until(self, condition: Callable[[], bool], within_s: float = TIMEOUT_S) -> None:
         """Wait until a condition holds. Fails with its log when it ends before, or too late."""
-        until(lambda: condition() or self._process.poll() is not None, within_s)
-        assert condition(), self.log.read_text(errors="replace")[-4000:]
+        held = False
+
+        def over() -> bool:
+            nonlocal held
+            held = condition()
+            return held or self._process.poll() is not None
+
+        until(over, within_s)
+        log = self.log.read_text(errors="replace")[-4000:]
+        assert held or condition(), f"status {self._process.returncode}: {log}"
 
     def wait_until_ready(self) -> None:
         """Wait until its tables are restored and it works."""
