@@ -12,12 +12,24 @@ from pathlib import Path
 import pytest
 
 from schemas.ids import SchemaIds
+from streams.engine.compiling import MODULES
 
 ROOT = Path(__file__).parents[1]
 
 
-IN_C = ("schemas/native.", "streams/engine/batches.", "streams/engine/murmur2_native.")
-TELL = "from schemas.codec import Codec, implementation; print(implementation())"
+IN_C = {
+    "schemas/native",
+    "streams/engine/batches",
+    "streams/engine/murmur2_native",
+    *(f"streams/engine/{module}" for module in MODULES),
+}
+TELL = """
+from schemas.codec import Codec, implementation
+from streams.engine import IMPLEMENTATION, unit
+print(implementation(), IMPLEMENTATION, unit.__file__.rpartition(".")[2], sep=", ")
+"""
+COMPILED = "compiled (Cython), compiled (Cython), so"
+IN_PYTHON = "generated Python, Python, py"
 
 
 def build(folder: Path, **environment: str) -> zipfile.ZipFile:
@@ -47,9 +59,9 @@ def said(lines: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
-def libraries(wheel: zipfile.ZipFile) -> list[str]:
+def libraries(wheel: zipfile.ZipFile) -> set[str]:
     """The modules in C that it holds."""
-    return [name for name in wheel.namelist() if name.endswith(".so")]
+    return {name.partition(".")[0] for name in wheel.namelist() if name.endswith(".so")}
 
 
 @pytest.fixture(scope="module")
@@ -85,26 +97,26 @@ def test_schemas_are_found_where_a_wheel_puts_them(wheel: zipfile.ZipFile, tmp_p
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler")
-def test_where_there_is_a_compiler_the_codec_is_compiled(
+def test_where_there_is_a_compiler_codec_and_engine_are_compiled(
     wheel: zipfile.ZipFile, tmp_path: Path
 ) -> None:
-    assert [name.startswith(IN_C) for name in libraries(wheel)] == [True, True]
+    assert libraries(wheel) == IN_C
     wheel.extractall(tmp_path)
-    assert said(TELL, tmp_path) == "compiled (Cython)"
+    assert said(TELL, tmp_path) == COMPILED
 
 
-def test_without_a_compiler_the_codec_is_in_python(tmp_path: Path) -> None:
+def test_without_a_compiler_they_are_in_python(tmp_path: Path) -> None:
     wheel = build(tmp_path, CC="false")
-    assert libraries(wheel) == []
+    assert not libraries(wheel)
     wheel.extractall(tmp_path / "installed")
-    assert said(TELL, tmp_path / "installed") == "generated Python"
+    assert said(TELL, tmp_path / "installed") == IN_PYTHON
 
 
-def test_without_cython_the_codec_is_in_python(tmp_path: Path) -> None:
+def test_without_cython_they_are_in_python(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "Cython.py").write_text("raise ImportError")
     wheel = build(tmp_path, PYTHONPATH=str(hidden))
-    assert libraries(wheel) == []
+    assert not libraries(wheel)
     wheel.extractall(tmp_path / "installed")
-    assert said(TELL, tmp_path / "installed") == "generated Python"
+    assert said(TELL, tmp_path / "installed") == IN_PYTHON

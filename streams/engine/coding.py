@@ -11,7 +11,10 @@ Decode = Callable[[Any], Any]
 
 def encode_text(key: Any) -> bytes:
     """A text key as UTF-8; bytes as they are. Raises TypeError for anything else."""
-    return key.encode() if type(key) is str else _text(key)
+    if type(key) is not str:
+        return _text(key)
+    text: str = key
+    return text.encode()
 
 
 def _text(key: Any) -> bytes:

@@ -6,6 +6,8 @@ from typing import Any
 
 from faust.types.tuples import TP
 
+from . import coding
+from .coding import encode_text
 from .log import Changes
 from .sizes import LARGEST_OUTPUT, check_size
 from .store import Store
@@ -41,6 +43,8 @@ class Shard:
         self.committing: Changes = {}
         """Rows of the unit whose transaction is on its way."""
         self._encode_key, self._decode_key = encode_key, decode_key
+        self._text = encode_key is coding.encode_text
+        """Whether keys are text: then there is no need to ask how they are written."""
         self._decode_value = decode_value
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}
@@ -48,8 +52,8 @@ class Shard:
         self.cached = self.stored = 0
         """How many rows were found in the cache, and looked for beyond it."""
 
-    def get(self, key: Any, changes: Changes | None) -> Any:
-        """The row of a key, or MISSING. `changes` are the batch's own writes, if there are any."""
+    def get(self, key: Any, changes: "dict[Shard, Changes]") -> Any:
+        """The row of a key, or MISSING. `changes` are the batch's own writes, of all shards."""
         value = self._young.get(key, MISSING)
         if value is not MISSING:
             self.cached += 1
@@ -67,7 +71,7 @@ class Shard:
 
         Raises ValueError when it is too large.
         """
-        encoded_key = self._encode_key(key)
+        encoded_key = encode_text(key) if self._text else self._encode_key(key)
         size = len(encoded_key) + len(encoded)
         if size > LARGEST_OUTPUT:
             check_size(self.changelog.topic, encoded_key, encoded)
@@ -127,9 +131,9 @@ class Shard:
         """Close the files."""
         self.store.close()
 
-    def _load(self, key: Any, changes: Changes | None) -> Any:
-        encoded_key = self._encode_key(key)
-        for layer in (changes, self.kept, self.pending, self.committing):
+    def _load(self, key: Any, changes: "dict[Shard, Changes]") -> Any:
+        encoded_key = encode_text(key) if self._text else self._encode_key(key)
+        for layer in (changes.get(self), self.kept, self.pending, self.committing):
             if layer and encoded_key in layer:
                 encoded = layer[encoded_key]
                 break

@@ -10,9 +10,10 @@ from faust.types.tuples import TP
 from .coding import encode_text, key_coding, value_coding
 from .errors import NotInUnit, Unsupported
 from .log import Changes
+from .rows import Rows
 from .shard import MISSING, Shard
 from .store import Store
-from .unit import BATCH_BYTES, Batch, current
+from .unit import Batch, current
 
 CommitCallback = Callable[[int, Any, Any], None]
 
@@ -28,7 +29,7 @@ REFUSED = {
 """Options of Faust's tables that would change nothing here, and what to do instead."""
 
 
-class Table(faust.Table[Any, Any]):
+class Table(Rows, faust.Table[Any, Any]):
     """Inside an agent: the rows of the record's own partition, with the unit's writes.
 
     Elsewhere (timers, web, commands): the committed rows of every partition held here, read only.
@@ -63,60 +64,19 @@ class Table(faust.Table[Any, Any]):
         if value_serializer is not None:
             self.value_serializer = value_serializer
         self.source = source
-        self.shards: dict[int, Shard] = {}
-        self.encode_key, decode_key = key_coding(app, key_type, self.key_serializer)
+        encode_key, decode_key = key_coding(app, key_type, self.key_serializer)
         # in JSON a tuple is a list, which is no key
         text = key_type in (str, bytes)
-        self.decode_key = decode_key if text else lambda key: self._to_key(decode_key(key))
-        self.encode_value, self.decode_value = value_coding(
-            app, self.value_type, self.value_serializer
+        self._set_up(
+            (encode_key, decode_key if text else lambda key: self._to_key(decode_key(key))),
+            value_coding(app, self.value_type, self.value_serializer),
+            followed=source is not None,
         )
         self._commit_callbacks: list[CommitCallback] = []
         self.punctuations: list[tuple[float, Punctuation]] = []
         """What is called for each partition, with its period in seconds."""
 
     # -- what applications call
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        """The row of a key, or `default`."""
-        batch = current.get()
-        if batch is None:
-            return self._committed(key, default)
-        shard = self.shards[batch.partition]
-        value = shard.get(key, batch.changes.get(shard))
-        return default if value is MISSING else value
-
-    def __getitem__(self, key: Any) -> Any:
-        """The row of a key, or the table's default. Raises KeyError when it has none."""
-        value = self.get(key, MISSING)
-        return self.__missing__(key) if value is MISSING else value
-
-    def __contains__(self, key: object) -> bool:
-        """Whether there is a row for the key."""
-        return self.get(key, MISSING) is not MISSING
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Write a row in the open unit of work. Raises NotInUnit outside of agents."""
-        batch = current.get()
-        if batch is None or not batch.open or self.source is not None:
-            raise self._refusal(batch)
-        shard = self.shards[batch.partition]
-        changes = batch.changes.get(shard)
-        if changes is None:
-            changes = batch.changes[shard] = {}
-        batch.size += shard.put(changes, key, value, self.encode_value(value))
-        if batch.size > BATCH_BYTES:
-            batch.full = batch.cuttable
-
-    def __delitem__(self, key: Any) -> None:
-        """Delete a row in the open unit of work. Raises KeyError when there is none."""
-        if key not in self:
-            raise KeyError(key)
-        batch = current.get()
-        if batch is None or not batch.open or self.source is not None:
-            raise self._refusal(batch)
-        shard = self.shards[batch.partition]
-        shard.delete(batch.writes(shard), key)
 
     def update(self, *rows: Any, **more: Any) -> None:
         """Write each row of a mapping, or of pairs, as `table[key] = value`."""
@@ -328,21 +288,13 @@ class Table(faust.Table[Any, Any]):
                 "keep their order: for ranges make them text or bytes, numbers with leading zeros"
             )
 
-    def _refusal(self, batch: Batch | None) -> NotInUnit:
+    def refusal(self, batch: Batch | None) -> NotInUnit:
         """Why nothing can be written now."""
         if batch is None:
             return NotInUnit(f"table {self.name} can only be written in an agent")
         if self.source is not None:
             return NotInUnit(f"table {self.name} follows its source: send to {self.changelog_name}")
         return NotInUnit("this record's unit of work is over: write within the agent's own turn")
-
-    def _committed(self, key: Any, default: Any) -> Any:
-        encoded = self.encode_key(key)
-        for shard in list(self.shards.values()):  # another thread adds to them
-            value = shard.store.get(encoded)
-            if value is not None:
-                return self.decode_value(value)
-        return default
 
 
 class Refused:

@@ -1,6 +1,6 @@
 """A Faust topic whose sends join the unit of work that is open."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ from faust.types.codecs import CodecArg
 
 from .coding import Decode, Encode, key_coding, value_coding
 from .errors import Unsupported, refused
-from .log import Headers, new_output
-from .murmur2 import partition_of
-from .unit import current
+from .log import Headers
+from .outlet import Outlet
+from .unit import Batch, current
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -55,8 +55,7 @@ class Topic(faust.Topic):
         """Grows in the order in which topics are declared and agents are started."""
         self.agent: Agent | None = None
         self.streams: list[Stream] = []
-        self._count: int | None = None
-        self._round = count()
+        self._outlet: Outlet | None = None
         if not app.started:
             app.topics.declared.append(self)
 
@@ -74,17 +73,24 @@ class Topic(faust.Topic):
         for stream in self.streams:
             stream.leave()
 
-    async def send(self, *, key: Any = None, value: Any = None, **kwargs: Any) -> Any:
+    async def send(self, *, key: Any = None, value: Any = None, **options: Any) -> Any:
         """Send a record; encoded now, so that what can't be encoded fails the record at hand."""
-        if self._join(key, value, **kwargs):
-            return JOINED
-        return await super().send(key=key, value=value, **kwargs)
+        batch = current.get()
+        if batch is None:
+            return await super().send(key=key, value=value, **options)
+        if options or self._outlet is None:
+            self._join(batch, key, value, **options)
+        else:
+            self._outlet.send(batch, key, value)
+        return JOINED
 
-    def send_soon(self, *, key: Any = None, value: Any = None, **kwargs: Any) -> Any:
+    def send_soon(self, *, key: Any = None, value: Any = None, **options: Any) -> Any:
         """As send, for callers that cannot await."""
-        if self._join(key, value, **kwargs):
-            return JOINED
-        return super().send_soon(key=key, value=value, **kwargs)
+        batch = current.get()
+        if batch is None:
+            return super().send_soon(key=key, value=value, **options)
+        self._join(batch, key, value, **options)
+        return JOINED
 
     # its queue holds batches, which only a stream knows how to finish
     __anext__ = get = put = refused(
@@ -93,6 +99,7 @@ class Topic(faust.Topic):
 
     def _join(  # noqa: PLR0913, PLR0917  # what Faust gives to a send
         self,
+        batch: Batch,
         key: Any,
         value: Any,
         partition: int | None = None,
@@ -101,66 +108,41 @@ class Topic(faust.Topic):
         value_serializer: CodecArg = None,
         timestamp: float | None = None,
         **others: Any,
-    ) -> bool:
-        batch = current.get()
-        if batch is None:
-            return False
+    ) -> None:
         if others:
             _refuse(others)
-        if (partition is not None or self._count is None) and batch.open:
-            self._check_place(partition)
-        encode_key, encode_value = self.key_coding[0], self.value_coding[0]
+        outlet = self._open_outlet(batch)
+        if partition is not None and not 0 <= partition < outlet.partitions:
+            # found at the commit only, it would abort it again and again
+            raise ValueError(f"topic {outlet.topic!r} has no partition {partition}")
+        encode_key, encode_value = outlet.encode_key, outlet.encode_value
         if key_serializer is not None:
             encode_key, _ = key_coding(self.app, None, key_serializer)
         if value_serializer is not None:
             encode_value, _ = value_coding(self.app, None, value_serializer)
-        encoded_key = None if key is None else encode_key(key)
-        stamp_ms = None if timestamp is None else _ms(timestamp)
-        if self._cut_through is not None:
-            if stamp_ms is None:
-                stamp_ms = batch.stamp_ms = batch.stamp_ms or self._cut_through()
-            if partition is None:
-                partition = self._place(encoded_key)
-        batch.send(
-            new_output(
-                (
-                    self._own_name,
-                    -1 if partition is None else partition,
-                    encoded_key,
-                    None if value is None else encode_value(value),
-                    _header_list(headers) if headers else None,
-                    stamp_ms,
-                )
-            )
+        outlet.add(
+            batch,
+            None if key is None else encode_key(key),
+            None if value is None else encode_value(value),
+            partition,
+            _header_list(headers) if headers else None,
+            None if timestamp is None else _ms(timestamp),
         )
-        return True
 
-    @cached_property
-    def _cut_through(self) -> Callable[[], int] | None:
-        """Stamps records that this worker may work on at once; None for those it reads back."""
-        engine = self.app._fetcher
-        if engine.cut_through.on and self._own_name in engine.subscribed_topics:
-            stamp: Callable[[], int] = engine.log_of_worker.now_ms
-            return stamp
-        return None
-
-    def _place(self, key: bytes | None) -> int:
-        """Where Kafka's partitioner puts a key; records without one go round."""
-        count = self._count or 1
-        return next(self._round) % count if key is None else partition_of(key, count)
-
-    def _check_place(self, partition: int | None) -> None:
-        # what is sent to nowhere would be found at the commit only, and abort it again and again
-        count = self._count
-        if count is None:
-            count = self._count = self.app._fetcher.partitions_of(self._own_name)
-        if partition is not None and not 0 <= partition < count:
-            raise ValueError(f"topic {self._own_name!r} has no partition {partition}")
-
-    @cached_property
-    def _own_name(self) -> str:
-        name: str = self.get_topic_name()
-        return name
+    def _open_outlet(self, batch: Batch) -> Outlet:
+        """The way to this topic, found when an agent first sends to it."""
+        if self._outlet is None:
+            batch.hold_open()
+            engine, name = self.app._fetcher, self.get_topic_name()
+            own = engine.cut_through.on and name in engine.subscribed_topics
+            self._outlet = Outlet(
+                name,
+                engine.partitions_of(name),
+                self.key_coding[0],
+                self.value_coding[0],
+                engine.log_of_worker.now_ms if own else None,
+            )
+        return self._outlet
 
     @cached_property
     def key_coding(self) -> tuple[Encode, Decode]:

@@ -11,6 +11,7 @@ from faust.transport.conductor import Conductor as FaustConductor
 from faust.types.tuples import TP
 from mode import Service
 
+from . import IMPLEMENTATION
 from .engine import Engine
 from .errors import EngineError, Unsupported
 from .kafka import DIRECT, KafkaLog
@@ -59,6 +60,7 @@ class Consumer(Service):
     async def on_start(self) -> None:
         """Raises Unsupported if the application asks for what it cannot have."""
         check(self.app)
+        logger.info("the engine is %s", IMPLEMENTATION)
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """The topics of all agents are known: the engine may start."""

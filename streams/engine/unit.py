@@ -9,7 +9,7 @@ from faust.types.tuples import TP
 
 from .errors import NotInUnit
 from .log import Changes, Headers, Message, Output, Taken, Work
-from .sizes import check_size, headers_size
+from .sizes import headers_size
 
 if TYPE_CHECKING:
     import asyncio
@@ -241,20 +241,27 @@ class Batch:
             shard.forget()
         self.outputs, self.changes, self.size = [], {}, 0
 
-    def send(self, output: Output) -> None:
-        """Add a record to produce when the unit commits.
-
-        Raises:
-            NotInUnit: the batch is over, for instance in a task that outlived its agent's turn.
-            ValueError: the record is larger than Kafka would take.
-        """
+    def hold_open(self) -> None:
+        """Raise NotInUnit when it is over: in a task that outlived its agent's turn, perhaps."""
         if not self.open:
             raise NotInUnit("this record's unit of work is over: send within the agent's own turn")
-        topic, _, key, value, headers, _ = output
-        self.size += check_size(topic, key, value, headers)
+
+    def send(self, output: Output, size: int) -> None:
+        """Add a record of this size to produce when the unit commits. Raises NotInUnit."""
+        self.hold_open()
+        self.size += size
         if self.size > BATCH_BYTES:
             self.full = self.cuttable
         self.outputs.append(output)
+
+    def put(self, shard: "Shard", key: Any, value: Any, encoded: bytes) -> None:
+        """Write a row. Raises ValueError when it is too large."""
+        changes = self.changes.get(shard)
+        if changes is None:
+            changes = self.changes[shard] = {}
+        self.size += shard.put(changes, key, value, encoded)
+        if self.size > BATCH_BYTES:
+            self.full = self.cuttable
 
     def writes(self, shard: "Shard") -> Changes:
         """The changes of a shard that this batch collects."""

@@ -1,0 +1,5 @@
+cimport cython
+
+
+@cython.locals(text=str)
+cpdef encode_text(key)

@@ -1,0 +1,1 @@
+# Here to have stream.py compiled, as it is.
