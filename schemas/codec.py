@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import date
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fastavro
 import msgspec
@@ -32,6 +32,9 @@ from schemas.errors import (
 from schemas.ids import SchemaIds
 from schemas.records import Record
 from schemas.shape import Json, Shape, records_in, shape_of, without_instants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "BadFraming",
@@ -80,32 +83,25 @@ class Codec:
             self._writers[record] = writer
             self._readers.update({reader.head: reader for reader in readers})
         writers = {record: writer.coder for record, writer in self._writers.items()}
-        self._write = chosen.by_type(writers)
-        self._read = chosen.by_head({head: r.coder for head, r in self._readers.items()})
-
-    def encode(self, record: Record) -> bytes:
-        """Write the record with the newest schema of its type.
+        self.encode: Callable[[Record], bytes] = chosen.by_type(writers, self._unencoded)
+        """Writes a record with the newest schema of its type.
 
         Raises UnexpectedRecord for a type that is not among this codec's, Unencodable for a value
         that the schema cannot hold.
         """
-        try:
-            return self._write(record)  # type: ignore[no-any-return]
-        except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as error:
-            writer = self._writers.get(type(record))
-            if writer is None:
-                raise self._unexpected(type(record).__name__, "") from None
-            raise writer.refusal(error) from None
-
-    def decode(self, payload: bytes) -> Record:
-        """Read a record, written with the newest schema of its type or any older one.
+        self.decode: Callable[[bytes], Any] = chosen.by_head(
+            {head: r.coder for head, r in self._readers.items()}, self._undecoded
+        )
+        """Reads a record, written with the newest schema of its type or any older one.
 
         Raises BadFraming, UnknownSchema, UnexpectedRecord or Undecodable, never anything else.
         """
-        try:
-            return self._read(payload)  # type: ignore[no-any-return]
-        except (TypeError, LookupError, ValueError, ArithmeticError) as error:
-            raise self._undecoded(payload, error) from None
+
+    def _unencoded(self, record: Record, error: Exception) -> CodecError:
+        writer = self._writers.get(type(record))
+        if writer is None:
+            return self._unexpected(type(record).__name__, "")
+        return writer.refusal(error)
 
     def _undecoded(self, payload: bytes, error: Exception) -> CodecError:
         if type(payload) is not bytes:

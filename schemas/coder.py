@@ -8,6 +8,13 @@ from schemas.shape import Shape
 Run = Callable[[Any], Any]
 """Record to payload, or payload to record; what it raises is no CodecError yet."""
 
+Refusal = Callable[[Any, Exception], Exception]
+"""What to raise for a record or a payload instead of the error that it was met with."""
+
+UNREADABLE = (TypeError, LookupError, ValueError, ArithmeticError)
+UNWRITABLE = (AttributeError, *UNREADABLE)
+"""The errors of a `Run` that are the fault of what it was given."""
+
 
 class Coder(Protocol):
     """Writes or reads the records of one schema."""
@@ -31,11 +38,11 @@ class Implementation(Hashable, Protocol):
     def compile_reader(self, shape: Shape, types: Mapping[str, type]) -> Coder:
         """Compile payload -> record; its head is not looked at."""
 
-    def by_type(self, writers: Mapping[type, Coder]) -> Run:
-        """Write with the writer of the record's type; raises KeyError when there is none."""
+    def by_type(self, writers: Mapping[type, Coder], refusal: Refusal) -> Run:
+        """Write with the writer of the record's type; what it refuses is KeyError to `refusal`."""
 
-    def by_head(self, readers: Mapping[bytes, Coder]) -> Run:
-        """Read with the reader of the payload's head; raises LookupError when there is none.
+    def by_head(self, readers: Mapping[bytes, Coder], refusal: Refusal) -> Run:
+        """Read with the reader of the payload's head; what has none is LookupError to `refusal`.
 
-        Raises TypeError for what is not bytes.
+        What is not bytes is TypeError.
         """

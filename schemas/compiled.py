@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from schemas.coder import Coder, Run
+from schemas.coder import UNREADABLE, UNWRITABLE, Coder, Refusal, Run
 from schemas.shape import Field, Shape, records_in
 from schemas.varint import DATE, INT, LONG, read_date, read_int, read_long, read_size
 
@@ -78,23 +78,30 @@ def compile_reader(shape: Shape, types: Mapping[str, type]) -> Compiled:
     return Compiled(source, "read", f"<{shape.name} from Avro>")
 
 
-def by_type(writers: Mapping[type, Coder]) -> Run:
-    """Write with the writer of the record's type; raises KeyError when there is none."""
+def by_type(writers: Mapping[type, Coder], refusal: Refusal) -> Run:
+    """Write with the writer of the record's type; raises what `refusal` makes of an error."""
     runs = {type_: writer.run for type_, writer in writers.items()}
-    return lambda record: runs[type(record)](record)
+
+    def write(record: object) -> object:
+        try:
+            return runs[type(record)](record)
+        except UNWRITABLE as error:
+            raise refusal(record, error) from None
+
+    return write
 
 
-def by_head(readers: Mapping[bytes, Coder]) -> Run:
-    """Read with the reader of the payload's head; raises LookupError when there is none.
-
-    Raises TypeError for what is not bytes.
-    """
+def by_head(readers: Mapping[bytes, Coder], refusal: Refusal) -> Run:
+    """Read with the reader of the payload's head; raises what `refusal` makes of an error."""
     runs = {head: reader.run for head, reader in readers.items()}
 
     def read(payload: object) -> object:
-        if type(payload) is not bytes:
-            raise TypeError
-        return runs[payload[:FRAME]](payload)
+        try:
+            if type(payload) is not bytes:
+                raise TypeError  # it is told of like any other
+            return runs[payload[:FRAME]](payload)
+        except UNREADABLE as error:
+            raise refusal(payload, error) from None
 
     return read
 

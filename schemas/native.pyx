@@ -30,6 +30,7 @@ from schemas.python cimport (
 from schemas.wire cimport FRAME, LONGEST, SMALL
 from schemas.wire cimport Buffer, Cursor, present, put, put_bytes, reserve, take, take_byte
 
+from schemas.coder import UNREADABLE, UNWRITABLE
 from schemas.errors import BadSchema
 
 import_datetime()
@@ -356,27 +357,42 @@ cdef class ByType:
     """Writers by the type of the record."""
 
     cdef dict writers
+    cdef object refusal
 
-    def __cinit__(self, writers):
+    def __cinit__(self, writers, refusal):
         self.writers = {type_: <Writer?>writer for type_, writer in writers.items()}
+        self.refusal = refusal
 
     def run(self, record):
-        cdef PyObject *writer = PyDict_GetItemWithError(self.writers, type(record))
-        if writer == NULL:
-            raise KeyError
-        return (<Writer>writer).run(record)
+        cdef PyObject *writer
+        try:
+            writer = PyDict_GetItemWithError(self.writers, type(record))
+            if writer == NULL:
+                raise KeyError
+            return (<Writer>writer).run(record)
+        except UNWRITABLE as error:
+            raise self.refusal(record, error) from None
 
 
 cdef class ByHead:
     """Readers by the first bytes of the payload."""
 
     cdef dict readers
+    cdef object refusal
 
-    def __cinit__(self, readers):
-        self.readers = dict(readers)
+    def __cinit__(self, readers, refusal):
+        self.readers, self.refusal = dict(readers), refusal
 
-    def run(self, bytes payload not None):
+    def run(self, payload):
+        try:
+            return self.read(payload)
+        except UNREADABLE as error:
+            raise self.refusal(payload, error) from None
+
+    cdef object read(self, bytes payload):
         cdef PyObject *reader
+        if payload is None:
+            raise TypeError
         if PyBytes_GET_SIZE(payload) < FRAME:
             raise IndexError
         head = PyBytes_FromStringAndSize(PyBytes_AS_STRING(payload), FRAME)
@@ -392,9 +408,9 @@ compile_writer = Writer
 compile_reader = Reader
 
 
-def by_type(writers):
-    return ByType(writers).run
+def by_type(writers, refusal):
+    return ByType(writers, refusal).run
 
 
-def by_head(readers):
-    return ByHead(readers).run
+def by_head(readers, refusal):
+    return ByHead(readers, refusal).run

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import force_setattr
 
 from schemas.coder import Coder, Implementation
+from schemas.errors import Undecodable
 from schemas.shape import Field, Shape
 from tests.schemas.strategies import zigzag
 
@@ -234,12 +235,16 @@ def test_a_payload_shorter_than_its_frame_is_read_by_no_coder(
         reader.run(payload)
 
 
+def told(_: object, error: Exception) -> Undecodable:
+    return Undecodable("Reserve", 1, "", f"no bytes: {type(error).__name__}")
+
+
 @pytest.mark.parametrize("payload", [None, "text", bytearray(HEAD), 7])
 def test_only_bytes_are_read(
     implementation: Implementation, reader: Coder, payload: object
 ) -> None:
-    with pytest.raises(TypeError):
-        implementation.by_head({HEAD: reader})(payload)
+    with pytest.raises(Undecodable, match="no bytes: TypeError"):
+        implementation.by_head({HEAD: reader}, told)(payload)
 
 
 def allocated(act: Callable[[], object]) -> int:
