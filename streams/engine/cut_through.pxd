@@ -2,6 +2,8 @@ cimport cython
 
 
 @cython.final
+@cython.no_gc  # an output holds no record
+@cython.freelist(64)
 cdef class OwnRecord:
     cdef object _output, _number
 

@@ -16,6 +16,7 @@ from faust.types.tuples import TP
 
 from .log import Message
 from .metrics import Metrics
+from .sizes import values_size
 from .table import Punctuation, Table
 from .unit import Batch, Step, Unit, current, told
 
@@ -100,8 +101,7 @@ class Lane:
     @property
     def bytes(self) -> int:
         """How large the values are that wait here."""
-        waiting = self._queued.values()
-        return sum(len(m.value() or b"") for queued in waiting for m in queued.messages)
+        return sum(values_size(queued.messages) for queued in self._queued.values())
 
     @property
     def records(self) -> int:

@@ -1,6 +1,6 @@
 """How large a record may be that an agent sends."""
 
-from .log import Headers
+from .log import Headers, Message
 
 LARGEST_OUTPUT = 1_000_000
 """Bytes of key, value and headers that an agent may send; more fails the record that caused it."""
@@ -24,3 +24,13 @@ def check_size(
 def headers_size(headers: Headers) -> int:
     """Bytes of headers as Kafka writes them, with room for their lengths."""
     return sum(16 + len(name.encode()) + len(value or b"") for name, value in headers)
+
+
+def values_size(messages: list[Message]) -> int:
+    """Bytes of the records' values."""
+    size = 0
+    for message in messages:
+        value = message.value()
+        if value is not None:
+            size += len(value)
+    return size
