@@ -47,7 +47,7 @@ simulate: $(STAMP)  ## Simulate the engine under faults, from SEEDS seeds; SEED=
 	$(BIN)/python -m tests.engine.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 simulate-mutants: $(STAMP)  ## Have the simulation find each of the known mistakes within SEEDS seeds
-	$(BIN)/python -m tests.engine.simulation --seeds $(SEEDS) --mutants
+	HIRESORT_ENGINE=python $(BIN)/python -m tests.engine.simulation --seeds $(SEEDS) --mutants
 
 faults: $(STAMP)  ## Take Kafka away from working workers for AWAY seconds, and what else they need
 	KAFKA_AWAY_S=$(AWAY) $(BIN)/pytest -v tests/engine/test_failures.py tests/engine/test_signals.py \

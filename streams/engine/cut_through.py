@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF_S = (0.5, 60.0)
+BACK_OFF_S = (5.0, 60.0)
 """How long a partition that others write to is read back: at first and at most."""
 
 CREATE_TIME = 1
