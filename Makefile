@@ -44,7 +44,7 @@ kills: $(STAMP)  ## Replay FILE while both workers are killed KILLS times, then 
 	$(BIN)/python -m tests.faults.kill_replay --kills $(KILLS) $(FILE)
 
 simulate: $(STAMP)  ## Simulate the engine under faults, from SEEDS seeds; SEED=n for one
-	$(BIN)/python -m tests.engine.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	HIRESORT_ENGINE=python $(BIN)/python -m tests.engine.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 simulate-mutants: $(STAMP)  ## Have the simulation find each of the known mistakes within SEEDS seeds
 	HIRESORT_ENGINE=python $(BIN)/python -m tests.engine.simulation --seeds $(SEEDS) --mutants

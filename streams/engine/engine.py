@@ -53,6 +53,9 @@ T = TypeVar("T")
 class LogTransport(Protocol):
     """A Faust transport with a log under it."""
 
+    pace_s: float
+    """How long small units are apart, from one's poll to the next one's."""
+
     def new_log(self, options: Options, instance: str) -> Log:
         """The log for a worker of this name."""
 
@@ -89,6 +92,7 @@ class Engine(Service):
         self._readers: dict[TP, list[Any]] = {}
         self._committing = False
         self._spoiled = False
+        self._pace_s = 0.0
         self._logs: Log | None = None
         self._instance: Instance | None = None
 
@@ -178,11 +182,12 @@ class Engine(Service):
         gc.freeze()
         gc.set_threshold(*GARBAGE)
         while not self.should_stop:
+            began = time.monotonic()
             await self._poll(log)
             self.held.punctuate(log.now_ms())
             await self._commit_and_work(log)
             if self.unit.records < BACKLOG:
-                await self._commit_now(log)
+                await self._commit_now(log, began)
         await self._finish(log)
 
     async def _poll(self, log: Log) -> None:
@@ -237,10 +242,11 @@ class Engine(Service):
             if commit is not None:
                 await commit
 
-    async def _commit_now(self, log: Log) -> None:
+    async def _commit_now(self, log: Log, began: float) -> None:
         """Commit a small unit at once: beside the next one it would be visible a unit later."""
         if self.unit:
             await self._commit(log)
+            await asyncio.sleep(began + self._pace_s - time.monotonic())
 
     async def _work(self) -> None:
         lanes = self.held.lanes
@@ -313,6 +319,7 @@ class Engine(Service):
         self._instance = Instance(Path(self.app.conf.datadir).absolute())
         self.held.folder = self._instance.path / "tables"
         transport: LogTransport = self.app.transport
+        self._pace_s = transport.pace_s
         self._logs = log = transport.new_log(self.options, self._instance.name)
         self._counts.check(self.app, self.topics, self.dead_letters, log)
         self._followed = self.tables.followed(self.topics)

@@ -38,9 +38,11 @@ LATER_S = 0.1
 IDLE_S = 240.0
 """Brokers close connections that nobody used for ten minutes."""
 
+SOON = frozenset({KafkaError.CONCURRENT_TRANSACTIONS, KafkaError.COORDINATOR_LOAD_IN_PROGRESS})
+"""Errors for Kafka being at it: with the last transaction, or with a look at this one."""
+
 PASSING = frozenset(
     {
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
         KafkaError._TIMED_OUT,
@@ -316,19 +318,21 @@ class Writer:
 
     def _again(self, call: Callable[[], T], deadline: float) -> T:
         """Call until it is not for something that passes that it fails."""
+        pause_s = SOON_S
         while True:
             try:
                 return call()
             except KafkaException as exc:
                 error: KafkaError = exc.args[0]
-                busy = error.code() == KafkaError.CONCURRENT_TRANSACTIONS
-                if not busy:
-                    if error.code() not in PASSING:
-                        raise
-                    self._coordinators.clear()
+                if error.code() not in SOON | PASSING:
+                    raise
                 if time.monotonic() > deadline:
                     raise wire.failure(error.code(), error.str(), passes=True) from exc
-            self._outage.pause(SOON_S if busy else LATER_S)
+            if error.code() in PASSING:
+                self._coordinators.clear()
+            self._outage.pause(pause_s)
+            if error.code() != KafkaError.CONCURRENT_TRANSACTIONS:
+                pause_s = min(2 * pause_s, LATER_S)
 
     # -- connections
 

@@ -64,6 +64,7 @@ class MemoryTransport(Transport):
     app: Any  # Faust's type knows nothing of a fetcher
 
     Producer = MemoryProducer
+    pace_s = 0.0
     driver_version = "memory"
 
     def __init__(self, url: Any, app: Any, *, cluster: MemoryCluster | None = None) -> None:

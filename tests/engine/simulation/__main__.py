@@ -19,6 +19,8 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
+from streams.engine import IMPLEMENTATION
+
 from .mutants import MUTANTS, UNSEEN, found_by
 from .plan import Plan
 from .shrink import shrink
@@ -56,6 +58,8 @@ def main() -> int:
     parser.add_argument("--shrink", type=Path, help="cut this failing plan down, then the same")
     parser.add_argument("--mutants", nargs="*", choices=[*MUTANTS, []], metavar="NAME")
     args = parser.parse_args()
+    if not IMPLEMENTATION.startswith("Python"):
+        parser.error("it looks into the engine, which has to be Python: HIRESORT_ENGINE=python")
     if args.plan or args.shrink:
         return tell(args.plan or smaller(args.shrink))
     logging.disable(logging.CRITICAL)

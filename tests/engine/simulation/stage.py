@@ -158,8 +158,6 @@ def _places(world: World, loop: VirtualLoop) -> dict[str, Any]:
         f"{engine}.memory_log.MemoryLog.commit": _noting(world),
         **{f"{engine}.{name}": size for name, size in world.plan.sizes.items()},
     }
-    if "unit.BATCH_BYTES" in world.plan.sizes:
-        places[f"{engine}.table.BATCH_BYTES"] = world.plan.sizes["unit.BATCH_BYTES"]
     if not world.plan.rocksdb:
         places |= {f"{engine}.{module}.shutil": world.disk for module in ("tables", "standby")}
         places[f"{engine}.tables.Store"] = world.disk
