@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any, NamedTuple, Protocol
 
+import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
@@ -28,6 +29,17 @@ DEADLINE_S = 60.0
 """Much longer than anything takes here: what is slower hangs."""
 
 SESSION_MS = 6000
+
+_MEMORY = ("memory", "memory-eager")
+_CLASSIC = pytest.param("kafka-classic", marks=pytest.mark.kafka)
+_CONSUMER = pytest.param("kafka-consumer", marks=pytest.mark.kafka)
+_LIBRDKAFKA = pytest.param("librdkafka-classic", marks=pytest.mark.kafka)
+
+RESTORES = (_MEMORY[0], _CLASSIC)
+GROUPS = (*_MEMORY, _CLASSIC, _CONSUMER)
+WRITERS = (*GROUPS, _LIBRDKAFKA)
+"""Clusters that restore, share, and write in different ways: a log, and how its group shares. On
+Kafka the engine's own producer writes, or librdkafka's."""
 
 
 class Seen(NamedTuple):

@@ -7,18 +7,10 @@ import pytest
 
 from streams.engine import kafka_producer, kafka_transactions
 from streams.engine.kafka_clients import PRODUCER
-from tests.engine.log.clusters import Cluster, InMemory, Member, OnKafka, Open
+from tests.engine.log.clusters import WRITERS, Cluster, InMemory, Member, OnKafka, Open
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "memory-eager",
-        pytest.param("kafka-classic", marks=pytest.mark.kafka),
-        pytest.param("kafka-consumer", marks=pytest.mark.kafka),
-        pytest.param("librdkafka-classic", marks=pytest.mark.kafka),
-    ]
-)
+@pytest.fixture(params=WRITERS)
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """Return a cluster of each kind."""
     kind, _, protocol = request.param.partition("-")

@@ -5,7 +5,9 @@ from faust.types.tuples import TP
 
 from streams.engine.errors import Fenced, UnitAborted
 from streams.engine.log import Output, Work
-from tests.engine.log.clusters import Cluster, Member, Open
+from tests.engine.log.clusters import GROUPS, Cluster, Member, Open
+
+pytestmark = pytest.mark.parametrize("cluster", GROUPS, indirect=True)
 
 
 def partitions(topic: str, *numbers: int) -> set[TP]:

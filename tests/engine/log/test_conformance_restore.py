@@ -8,7 +8,9 @@ from faust.types.tuples import TP
 
 from streams.engine.errors import EngineError, PositionLost
 from streams.engine.log import Log, Pairs
-from tests.engine.log.clusters import Cluster
+from tests.engine.log.clusters import RESTORES, Cluster
+
+pytestmark = pytest.mark.parametrize("cluster", RESTORES, indirect=True)
 
 
 class Restored:
