@@ -41,26 +41,18 @@ def proxy(
     proxy.up()
 
 
-@pytest.fixture
-def protocol() -> str:
-    """Return the group's protocol; both where a test says so."""
-    return "classic"
-
-
-both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
-
-
-@pytest.fixture(params=["direct", "librdkafka"])
+@pytest.fixture(params=["direct-classic", "librdkafka-consumer"])
 def cluster(
-    request: pytest.FixtureRequest, proxied: tuple[LocalKafka, Proxy], proxy: Proxy, protocol: str
+    request: pytest.FixtureRequest, proxied: tuple[LocalKafka, Proxy], proxy: Proxy
 ) -> OnKafka:
     """Return the cluster: tests go there straight, workers through the proxy."""
     kafka, _ = proxied
+    producer, _, protocol = request.param.partition("-")
     return OnKafka(
         kafka.bootstrap,
         protocol,
         f"{ports.LOOPBACK}:{proxy.port}",
-        writes_directly=request.param == "direct",
+        writes_directly=producer == "direct",
     )
 
 
@@ -136,7 +128,6 @@ def test_a_short_outage_in_a_transaction_delays_it_or_aborts_it(
         counting.go_on()
 
 
-@both_protocols
 def test_an_outage_without_a_transaction_is_waited_for(
     counting: Counting, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -148,7 +139,6 @@ def test_an_outage_without_a_transaction_is_waited_for(
     assert caplog.text.count("does not answer") == 1
 
 
-@both_protocols
 def test_an_outage_that_outlasts_a_transaction_aborts_it(counting: Counting, proxy: Proxy) -> None:
     proxy.down()
     back = later(proxy.up, TRANSACTION_S + 1)
