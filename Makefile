@@ -38,7 +38,7 @@ status: $(STAMP)  ## Show what runs
 	@$(BIN)/hiresort status
 
 test: lint  ## Run every check that CI runs
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 kills: $(STAMP)  ## Replay FILE while both workers are killed KILLS times, then audit
 	$(BIN)/python -m tests.faults.kill_replay --kills $(KILLS) $(FILE)
