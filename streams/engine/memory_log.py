@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from faust.types.tuples import TP
 
 from .errors import EngineError, Fenced, Killed, Overtaken, PositionLost, UnitAborted
-from .log import Fetched, Listener, Restored, Work
+from .log import Fetched, Listener, Restored, Taken, Work
 from .memory import TRANSACTION_TIMEOUT_MS, MemoryCluster, Transaction
 
 IDLE_S = 0.005
@@ -148,7 +148,7 @@ class MemoryLog:
                 raise UnitAborted("transaction aborted")
             self._group.committed.update(work.offsets)
             cluster.finish(transaction, "committed")
-            self._pass_over(work, transaction)
+            self._pass_over(work.taken, transaction)
             if fault == "unknown":
                 self._broken = "whether a commit happened is not known: start this worker again"
                 self._check()
@@ -187,11 +187,13 @@ class MemoryLog:
                 ends[tp] = last.offset() + 1
         return ends
 
-    def _pass_over(self, work: Work, transaction: Transaction) -> None:
+    def _pass_over(self, taken: Mapping[TP, Taken], transaction: Transaction) -> None:
         """Read nothing that was taken; in what else was written there is something to read."""
         for tp in transaction.touched & self._positions.keys():
-            if tp in work.taken:
-                self._positions[tp] = self._ends[tp] = self._cluster.end(tp)
+            if tp in taken:
+                # What others have written before the marker is still to be read.
+                self._positions[tp] = marker = taken[tp].first + taken[tp].count
+                self._ends[tp] = marker + 1
             else:
                 self._ends.pop(tp, None)
 

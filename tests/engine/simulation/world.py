@@ -280,6 +280,8 @@ class World:
                 found.append(f"{worker.instance} is not ready")
             elif worker.usurped:
                 found.append(f"{worker.instance} was fenced, and goes on")
+            elif worker.lives and _member(worker.instance) not in self._group.members:
+                found.append(f"{worker.instance} is not in the group")
             elif engine is not None and (engine.unit or engine._committing):
                 found.append(f"{worker.instance} has a unit open")
         for topic in sorted({name for names in self._group.members.values() for name in names}):
