@@ -267,10 +267,12 @@ class Engine(Service):
         try:
             await self.blocking(self._commit_and_store, log, unit, work)
         except UnitAborted as exc:
+            overtaken = isinstance(exc, Overtaken)
             if isinstance(exc, Overtaken):
                 self.cut_through.overtaken(exc.partitions)
-            self.metrics.aborted("overtaken" if isinstance(exc, Overtaken) else "aborted")
-            logger.warning("%s: again from the committed offsets", exc)
+            self.metrics.aborted("overtaken" if overtaken else "aborted")
+            level = logging.INFO if overtaken else logging.WARNING  # where several work, it happens
+            logger.log(level, "%s: again from the committed offsets", exc)
             await self._start_over(log)
         else:
             took_s = time.monotonic() - began

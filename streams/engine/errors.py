@@ -68,10 +68,14 @@ class UnitAborted(EngineError):
 
 
 class Overtaken(UnitAborted):
-    """Records of others stand between those that the unit had taken for read; `partitions`."""
+    """What the unit had taken for read is not as foreseen in these `partitions`.
+
+    Records of others stand between, or the topic has put its own timestamps to them.
+    """
 
     def __init__(self, partitions: AbstractSet[TP]) -> None:
-        super().__init__("another writer came between: " + ", ".join(map(str, sorted(partitions))))
+        names = ", ".join(f"{tp.topic} [{tp.partition}]" for tp in sorted(partitions))
+        super().__init__(f"others write, or set the timestamps, in {names}")
         self.partitions = partitions
 
 

@@ -9,7 +9,13 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from faust.types.tuples import TP
 
 from .kafka_clients import PRODUCER, TRANSACTION_TIMEOUT_S, Settings, quiet
@@ -44,6 +50,8 @@ class Deliveries:
     def __init__(self) -> None:
         self.of: dict[TP, Delivered] = {}
         self.refused: list[Refused] = []
+        self.restamped = set[TP]()
+        """Where records do not have the timestamps that they were written with."""
 
     def __call__(self, error: KafkaError | None, message: Any) -> None:
         """Take a report, in the order of a partition's offsets."""
@@ -54,6 +62,8 @@ class Deliveries:
         else:
             before = self.of.get(tp)
             self.of[tp] = Delivered(before.first if before else offset, offset)
+            if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME:
+                self.restamped.add(tp)
 
 
 class UnitProducer:

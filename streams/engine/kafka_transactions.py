@@ -124,7 +124,7 @@ class Transactions:
     def commit(
         self, work: Work, offsets: Mapping[TP, int], group: Any, topics: AbstractSet[str]
     ) -> Mapping[TP, Delivered]:
-        """Make all of it visible or none, and only if what it has taken got its offsets.
+        """Make all of it visible or none, and only if what it has taken has become as foreseen.
 
         Answers where the records went: of the rows, and of the outputs to these topics. `group` is
         the consumer's metadata.
@@ -142,7 +142,7 @@ class Transactions:
         overtaken = {
             tp
             for tp, (first, count) in work.taken.items()
-            if told.of.get(tp) != Delivered(first, first + count - 1)
+            if told.of.get(tp) != Delivered(first, first + count - 1) or tp in told.restamped
         }
         if overtaken:
             self._abort(None, told, began)

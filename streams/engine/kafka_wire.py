@@ -327,6 +327,8 @@ class Appended(NamedTuple):
     tp: TP
     offset: int
     error: int
+    restamped: bool
+    """Whether the topic has put its own time in the place of the records' (LogAppendTime)."""
 
 
 def produced(answer: Reader) -> list[Appended]:
@@ -336,9 +338,9 @@ def produced(answer: Reader) -> list[Appended]:
         topic = answer.text()
         for _ in answer.many():
             partition, error, offset = answer.number("i"), answer.number("h"), answer.number("q")
+            appended_ms = answer.number("q")
             answer.number("q")
-            answer.number("q")
-            found.append(Appended(TP(topic, partition), offset, error))
+            found.append(Appended(TP(topic, partition), offset, error, appended_ms != -1))
     return found
 
 

@@ -229,8 +229,10 @@ class Writer:
         again = []
         for part in parts:
             tp, batch, _ = part
-            _, offset, error = found[tp]
+            _, offset, error, restamped = found[tp]
             if not error:
+                if restamped:
+                    told.restamped.add(tp)
                 before = told.of.get(tp)
                 first = before.first if before else offset
                 told.of[tp] = Delivered(first, offset + batch.count - 1)

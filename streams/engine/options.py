@@ -26,11 +26,12 @@ NAMES = frozenset(
 
 @dataclass(frozen=True)
 class Options:
-    """What `rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N&cut-through=on` says.
+    """What `rdkafka://host:port?dead-letters=TOPIC&session-timeout-ms=N&cut-through=off` says.
 
     dead-letters: where failing records go, `<app id>-dead-letters` unless said.
     session-timeout-ms: how long the group waits for a worker that is gone, 6000 unless said.
-    cut-through: `on` to work on this worker's own outputs at once, `off` unless said.
+    cut-through: `off` to read this worker's own outputs back from Kafka, `on` unless said: they are
+        worked on at once, and committed if they came to be as foreseen.
     group-protocol: how workers share partitions. `classic`, unless said: at each rebalance they let
         go of all for a moment, and one that was killed and comes back has its own at once.
         `consumer` (KIP-848): they let go of what moves only, but Kafka keeps the partitions of one
@@ -45,7 +46,7 @@ class Options:
     bootstrap: str
     dead_letters: str
     session_timeout_ms: int = 6000
-    cut_through: bool = False
+    cut_through: bool = True
     group_protocol: str = PROTOCOLS[0]
     standbys: int = 0
     producer: str = ""
@@ -68,7 +69,7 @@ class Options:
             timeout = int(query.get("session-timeout-ms", cls.session_timeout_ms))
         except ValueError:
             raise EngineError("session-timeout-ms in the broker's URL has to be a number") from None
-        if query.get("cut-through", "off") not in ("on", "off"):
+        if query.get("cut-through", "on") not in ("on", "off"):
             raise EngineError("cut-through in the broker's URL has to be on or off")
         protocol = query.get("group-protocol", cls.group_protocol)
         if protocol not in PROTOCOLS:
@@ -82,7 +83,7 @@ class Options:
             bootstrap=",".join(_server(url) for url in urls),
             dead_letters=query.get("dead-letters", f"{app.conf.id}-dead-letters"),
             session_timeout_ms=timeout,
-            cut_through=query.get("cut-through") == "on",
+            cut_through=query.get("cut-through", "on") == "on",
             group_protocol=protocol,
             standbys=int(standbys),
             producer=producer,

@@ -114,7 +114,7 @@ async def test_what_is_sent_to_a_partition_that_went_is_left_to_its_next_owner(
                 await out.send(value=word)
 
     def make() -> faust.App:
-        app = faust.App("tiny", broker="rdkafka://localhost?cut-through=on", topic_partitions=2)
+        app = faust.App("tiny", broker="rdkafka://localhost", topic_partitions=2)
         topology(app)
         return app
 

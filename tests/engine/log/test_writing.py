@@ -1,10 +1,10 @@
-"""How the engine's own producer writes what does not fit into one batch."""
+"""How the engine's own producer writes what the log in memory knows nothing of."""
 
 import pytest
 from faust.types.tuples import TP
 
-from streams.engine.errors import Fenced, UnitAborted
-from streams.engine.log import Output, Work
+from streams.engine.errors import Fenced, Overtaken, UnitAborted
+from streams.engine.log import Output, Taken, Work
 from tests.engine.log.clusters import OnKafka, Open
 
 pytest.importorskip("streams.engine.batches", reason="there was no compiler")
@@ -13,8 +13,9 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> OnKafka:
-    """Return a Kafka that is written to directly."""
-    return OnKafka(request.getfixturevalue("kafka").bootstrap, "classic", writes_directly=True)
+    """Return a Kafka that is written to directly, unless a test says otherwise."""
+    directly: bool = getattr(request, "param", True)
+    return OnKafka(request.getfixturevalue("kafka").bootstrap, "classic", writes_directly=directly)
 
 
 def test_a_unit_of_many_batches_arrives_in_order(cluster: OnKafka, open_member: Open) -> None:
@@ -75,3 +76,19 @@ def test_a_topic_that_is_not_there_ends_the_worker(cluster: OnKafka, open_member
     member.until(lambda: len(member.messages) == 1)
     with pytest.raises(Fenced, match="topic 'nowhere' cannot be used"):
         member.log.commit(Work([Output("nowhere", 0, None, b"")], {}, {TP(words, 0): 1}))
+
+
+@pytest.mark.parametrize("cluster", [True, False], ids=["direct", "librdkafka"], indirect=True)
+def test_what_gets_another_timestamp_cannot_be_taken(cluster: OnKafka, open_member: Open) -> None:
+    """Whoever worked on it already has seen a time that nobody else will see."""
+    stamped = cluster.create("stamped", config={"message.timestamp.type": "LogAppendTime"})
+    words = cluster.create("words")
+    tps = {TP(stamped, 0), TP(words, 0)}
+    member = open_member(stamped, words)
+    member.until(lambda: member.log.drained().keys() == tps)
+    outputs = [Output(tp.topic, 0, None, b"mine", timestamp_ms=1_000_000) for tp in tps]
+    work = Work(outputs, {}, dict.fromkeys(tps, 1), dict.fromkeys(tps, Taken(0, 1)))
+    with pytest.raises(Overtaken) as overtaken:
+        member.log.commit(work)
+    assert overtaken.value.partitions == {TP(stamped, 0)}
+    assert cluster.seen(TP(words, 0)) == []
