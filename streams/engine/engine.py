@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from faust.types.tuples import TP
 from mode import Service
@@ -21,10 +21,10 @@ from .errors import EngineError, Overtaken, UnitAborted
 from .held import Held
 from .instance import Instance
 from .lanes import QUEUE_BYTES
-from .log import Log, Message
+from .log import Log, LogTransport, Message
 from .metrics import Metrics
 from .options import Options
-from .standby import Standby, StandbyLog
+from .standby import Standby
 from .table import Table
 from .tables import TableManager
 from .unit import Step, Unit
@@ -48,19 +48,6 @@ GARBAGE = (100_000, 20, 50)
 Python's own (700, 10, 10) a quarter of a worker's time went into looking through them."""
 
 T = TypeVar("T")
-
-
-class LogTransport(Protocol):
-    """A Faust transport with a log under it."""
-
-    pace_s: float
-    """How long small units are apart, from one's poll to the next one's."""
-
-    def new_log(self, options: Options, instance: str) -> Log:
-        """The log for a worker of this name."""
-
-    def new_standby_log(self, options: Options) -> StandbyLog:
-        """What its standbys read by."""
 
 
 class Engine(Service):

@@ -3,6 +3,8 @@
 import logging
 import time
 
+from .options import Options
+
 logger = logging.getLogger(__name__)
 
 Settings = dict[str, str | int | float | bool]
@@ -54,6 +56,25 @@ CONSUMER_PROTOCOL: Settings = {
     "group.protocol": "consumer",
     "group.remote.assignor": "range",
 }
+
+
+def of_member(options: Options, shared: Settings, group: str, name: str) -> Settings:
+    """The settings of a group's member; it keeps its partitions by its name."""
+    timeout_ms = options.session_timeout_ms
+    classic = {
+        **CLASSIC,
+        "session.timeout.ms": timeout_ms,
+        "heartbeat.interval.ms": min(1000, timeout_ms // 3),
+    }
+    return {
+        **shared,
+        **CONSUMER,
+        **(classic if options.group_protocol == "classic" else CONSUMER_PROTOCOL),
+        **options.client,
+        "group.id": group,
+        "group.instance.id": name,
+    }
+
 
 READER: Settings = {
     # librdkafka wants the name of a group, even of one that nobody ever joins.

@@ -20,6 +20,7 @@ from . import kafka_wire as wire
 from .batches import Batch, Batches
 from .errors import Fenced
 from .kafka_clients import TRANSACTION_TIMEOUT_S
+from .kafka_connection import CONNECT_S, Connection
 from .kafka_outage import Outage
 from .kafka_partitions import Delivered
 from .kafka_producer import Deliveries, Refused
@@ -66,7 +67,7 @@ class Part(NamedTuple):
     sequence: int
 
 
-Asked = tuple[wire.Connection, list[Part]]
+Asked = tuple[Connection, list[Part]]
 """Who will answer, and for what."""
 
 
@@ -86,7 +87,7 @@ class Writer:
         self._brokers: dict[int, wire.Broker] = {}
         self._leaders: dict[str, dict[int, int]] = {}
         self._coordinators: dict[str, wire.Broker] = {}
-        self._connections: dict[Any, wire.Connection] = {}
+        self._connections: dict[Any, Connection] = {}
 
     # -- what Transactions asks for; each raises KafkaException
 
@@ -217,7 +218,7 @@ class Writer:
 
     def _answered(
         self,
-        connection: wire.Connection,
+        connection: Connection,
         parts: list[Part],
         late: set[TP],
         told: Deliveries,
@@ -293,7 +294,7 @@ class Writer:
 
     def _ask(self, broker: wire.Broker, request: wire.Request) -> wire.Reader:
         connection = self._connection(broker, broker)
-        deadline = time.monotonic() + wire.CONNECT_S
+        deadline = time.monotonic() + CONNECT_S
         try:
             connection.ask(request)
             return connection.answer(compact=request.compact, deadline=deadline, wait=self._wait)
@@ -338,13 +339,13 @@ class Writer:
 
     # -- connections
 
-    def _connection(self, name: Any, broker: wire.Broker) -> wire.Connection:
+    def _connection(self, name: Any, broker: wire.Broker) -> Connection:
         found = self._connections.get(name)
         if found is not None and time.monotonic() > found.used + IDLE_S:
             self._connections.pop(name).close()
             found = None
         if found is None:
-            found = self._connections[name] = wire.Connection(broker, self._client)
+            found = self._connections[name] = Connection(broker, self._client)
         return found
 
     def _drop(self, broker: wire.Broker) -> None:

@@ -7,9 +7,13 @@ for other workers and read whole changelogs, while the log goes on with other pa
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from faust.types.tuples import TP
+
+if TYPE_CHECKING:
+    from .options import Options
+    from .standby import StandbyLog
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -186,3 +190,16 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Leave the group and disconnect; pending work is dropped."""
+
+
+class LogTransport(Protocol):
+    """A Faust transport with logs under it."""
+
+    pace_s: float
+    """How long small units are apart, from one's poll to the next one's."""
+
+    def new_log(self, options: "Options", instance: str) -> Log:
+        """The log for a worker of this name."""
+
+    def new_standby_log(self, options: "Options") -> "StandbyLog":
+        """What its standbys read by."""
