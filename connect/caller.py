@@ -3,46 +3,34 @@
 An intent is a durable row; this holds the ones of the partitions at hand until their rows are
 gone. A step whose call ended without an answer to believe is asked for before it is sent again,
 and is never given up while money may have moved.
+
+While the breaker is open no call is made. A charge that was never sent is given up at once, so
+that its customer can be told to come back; whatever else is under way waits.
 """
 
 import asyncio
 import logging
-import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from connect.gateway import Answer, GatewayError, Unknown, Unsent
-from schemas.records import Intent, OutcomeKind, OutcomeSource, PaymentOutcome
+from connect.attempt import Attempts, Doubt, Pace, PaymentGateway
+from connect.breaker import Breaker, BreakerOpen
+from connect.gateway import Answer, GatewayError
+from connect.slots import Slots
+from schemas.records import Intent, PaymentOutcome
 
 log = logging.getLogger(__name__)
 
-NOT_SENT_IN_TIME = "NOT_SENT_IN_TIME"
-"""Reason of UNAVAILABLE: the charge's not_after came before the gateway could be reached."""
-AMOUNT_MISMATCH = "AMOUNT_MISMATCH"
-"""Reason of REFUND_FAILED: under this step the gateway gave back something else."""
+BREAKER_OPEN = "BREAKER_OPEN"
+"""Reason of UNAVAILABLE: too many of the last calls had failed."""
+TOO_MANY_CALLS = "TOO_MANY_CALLS"
+"""Reason of UNAVAILABLE: so many charges were waiting already."""
 
-_KINDS = {"CHARGE": ("APPROVED", "DECLINED"), "REFUND": ("REFUNDED", "REFUND_FAILED")}
-
-
-class PaymentGateway(Protocol):
-    """The calls of `connect.gateway.Gateway`."""
-
-    async def charge(
-        self, step: str, *, reservation_id: str, amount: int, currency: str, payment_type: str
-    ) -> Answer:
-        """APPROVED or DECLINED."""
-        ...
-
-    async def refund(self, step: str, *, payment_id: str, amount: int, currency: str) -> Answer:
-        """REFUNDED or REFUND_FAILED."""
-        ...
-
-    async def inquire(self, step: str) -> Answer | None:
-        """What the step was answered; None when the gateway has never seen it."""
-        ...
+GLANCE_S = 0.25
+"""How often it is looked whether calls that hang have opened the breaker."""
 
 
 class Timer(Protocol):
@@ -59,39 +47,31 @@ def call_later(delay_s: float, callback: Callable[[], None]) -> Timer:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How a caller waits, in ms.
+class Room:
+    """How many calls run at a time, and how many charges that were never sent may wait."""
 
-    Before attempt n + 1 it waits a random share of `first_ms` * 2^(n-1), at most of `most_ms`, so
-    that callers that failed together do not come back together. `sure_ms` after a call that may
-    have been sent, "never seen" proves that it was not: until then it may still be on its way.
-    A customer whose charge was never sent may try again `retry_after_ms` later.
-    """
-
-    first_ms: int = 200
-    most_ms: int = 15_000
-    sure_ms: int = 5_000
-    retry_after_ms: int = 5_000
-    share: Callable[[], float] = random.random
-
-    def wait_ms(self, attempts: int) -> float:
-        """The wait after so many failed attempts, 1 or more."""
-        doublings = min(attempts - 1, self.most_ms.bit_length())
-        return self.share() * min(self.most_ms, self.first_ms << doublings)
+    calls: int = 64
+    waiting: int = 10_000
 
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """One intent in hand. `doubt_since`: when it may last have been sent, ms; None: never."""
+    """One intent in hand."""
 
     intent: Intent
     partition: int
     send: Callable[[], Coroutine[Any, Any, Answer]]
-    doubt_since: int | None
+    doubt: Doubt
     attempts: int = 0
     outcome: PaymentOutcome | None = None
-    task: asyncio.Task[None] | None = None
-    timer: Timer | None = None
+    task: asyncio.Task[None] | None = field(default=None, init=False)
+    timer: Timer | None = field(default=None, init=False)
+    parked: bool = field(default=False, init=False)
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether nothing can have come of it yet, and nothing has to."""
+        return self.intent.kind == "CHARGE" and self.doubt.since is None and self.outcome is None
 
 
 class Caller:
@@ -104,29 +84,28 @@ class Caller:
     def __init__(
         self,
         gateway: PaymentGateway,
+        breaker: Breaker,
         deliver: Callable[[PaymentOutcome], Awaitable[None]],
         clock: Callable[[], int],
         *,
-        concurrency: int = 64,
+        room: Room | None = None,
         pace: Pace | None = None,
         later: Callable[[float, Callable[[], None]], Timer] = call_later,
     ) -> None:
         """`clock` gives ms since 1970 UTC.
 
         `deliver` returns once the outcome is durable; when it raises it is called again later.
-        At most `concurrency` calls, of the gateway and of `deliver` together, run at a time.
         """
-        self._gateway = gateway
-        self._deliver = deliver
-        self._clock = clock
-        self._concurrency = concurrency
-        self._pace = pace or Pace()
-        self._later = later
+        self._breaker, self._deliver, self._clock, self._later = breaker, deliver, clock, later
+        self._pace, self._room = pace or Pace(), room or Room()
+        self._attempts = Attempts(gateway, breaker, clock, self._pace)
         self._held: dict[str, _Held] = {}
-        self._fresh: deque[_Held] = deque()
-        self._due: deque[_Held] = deque()
-        self._due_next = False
-        self._workers: set[asyncio.Task[None]] = set()
+        self._calls = Slots(self._room.calls, self._call)
+        self._deliveries = Slots(self._room.calls, self._hand_over)
+        self._parked: deque[_Held] = deque()
+        self._glance: Timer | None = None
+        self._openings = breaker.counters.opened
+        self._unparking: Timer | None = None
         self._closed = False
 
     def submit(self, intent: Intent, partition: int, *, inquire: bool) -> None:
@@ -138,10 +117,15 @@ class Caller:
         """
         if self._closed or intent.step in self._held:
             return
-        held = _Held(intent, partition, self._request(intent), self._clock() if inquire else None)
-        self._held[intent.step] = held
-        self._fresh.append(held)
-        self._fill()
+        send, doubt = self._attempts.send_of(intent), Doubt(self._clock() if inquire else None)
+        held = self._held[intent.step] = _Held(intent, partition, send, doubt)
+        if held.may_be_refused and self._calls.waiting >= self._room.waiting:
+            self._refuse(held, TOO_MANY_CALLS, self._pace.retry_after_ms)
+        elif held.may_be_refused and (wait_s := self._breaker.retry_in_s()):
+            self._refuse(held, BREAKER_OPEN, wait_s * 1000)
+        else:
+            self._calls.add(held)
+            self._look()
 
     def settled(self, step: str) -> None:
         """Forget a step whose row is gone; a call that is running ends without effect."""
@@ -150,99 +134,69 @@ class Caller:
             held.timer.cancel()
 
     def drop(self, partitions: Iterable[int]) -> None:
-        """Give up the steps of partitions that are someone else's now, running calls too."""
-        lost = frozenset(partitions)
+        """Forget the steps of these partitions, and give up their calls: they are another's."""
+        lost = set(partitions)
         self._abandon([held for held in self._held.values() if held.partition in lost])
 
     async def close(self) -> None:
         """Give up every step and wait until nothing runs."""
         self._closed = True
         self._abandon(list(self._held.values()))
-        self._fresh.clear()
-        self._due.clear()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        for timer in (self._glance, self._unparking):
+            if timer:
+                timer.cancel()
+        self._parked.clear()
+        await self._calls.close()
+        await self._deliveries.close()
 
-    def _abandon(self, steps: list[_Held]) -> None:
-        for held in steps:
-            self.settled(held.intent.step)
-            if held.task:
-                held.task.cancel()
+    def steps(self) -> Counter[tuple[str, str]]:
+        """How many steps are in hand, by kind and by what they wait for."""
+        return Counter((held.intent.kind, _state(held)) for held in self._held.values())
 
-    def _request(self, intent: Intent) -> Callable[[], Coroutine[Any, Any, Answer]]:
-        if intent.kind == "CHARGE" and intent.payment_type and intent.not_after is not None:
-            return partial(
-                self._gateway.charge,
-                intent.step,
-                reservation_id=intent.reservation_id,
-                amount=intent.amount,
-                currency=intent.currency,
-                payment_type=intent.payment_type,
-            )
-        if intent.kind == "REFUND" and intent.payment_id:
-            return partial(
-                self._gateway.refund,
-                intent.step,
-                payment_id=intent.payment_id,
-                amount=intent.amount,
-                currency=intent.currency,
-            )
-        raise ValueError(
-            f"{intent.step}: a charge needs payment_type and not_after, a refund payment_id"
-        )
+    # -- calls
 
-    def _fill(self) -> None:
-        """Start as many workers as there is work and room for."""
-        while (self._fresh or self._due) and len(self._workers) < self._concurrency:
-            worker = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._ended)
-
-    def _ended(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
-        self._fill()
-
-    async def _work(self) -> None:
-        while held := self._next():
-            held.task = asyncio.current_task()
-            try:
-                await self._advance(held)
-            finally:
-                held.task = None
-
-    def _next(self) -> _Held | None:
-        while self._fresh or self._due:
-            # In turn: neither a crowd of newcomers nor one of retries keeps the other waiting.
-            self._due_next = not self._due_next
-            preferred, other = (
-                (self._due, self._fresh) if self._due_next else (self._fresh, self._due)
-            )
-            held = (preferred or other).popleft()
-            if self._is_held(held):
-                return held
-        return None
-
-    def _is_held(self, held: _Held) -> bool:
-        return self._held.get(held.intent.step) is held
-
-    async def _advance(self, held: _Held) -> None:
-        """Find the outcome and hand it over, or arrange for another attempt."""
+    async def _call(self, held: _Held) -> None:
+        if not self._is_held(held) or held.outcome is not None:
+            return
+        held.task = asyncio.current_task()
         try:
-            if held.outcome is None:
-                held.outcome = await self._outcome(held)
-                held.attempts = 0
+            outcome = await self._attempts.outcome(held.intent, held.send, held.doubt)
+        except BreakerOpen as shut:
             if self._is_held(held):
-                await self._deliver(held.outcome)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the step stays open
-            if self._is_held(held):
-                self._again(held, error)
+                self._shut_out(held, shut.retry_in_s)
+        except Exception as error:  # noqa: BLE001  # whatever went wrong, the step stays open
+            self._again(held, error, self._calls)
+        else:
+            held.outcome, held.attempts = outcome, 0
+            self._deliveries.add(held)
+        finally:
+            held.task = None
+            self._look()
+            self._unpark()
 
-    def _again(self, held: _Held, error: Exception) -> None:
+    async def _hand_over(self, held: _Held) -> None:
+        if not self._is_held(held):
+            return
+        assert held.outcome is not None
+        held.task = asyncio.current_task()
+        try:
+            await self._deliver(held.outcome)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._again(held, error, self._deliveries)
+        finally:
+            held.task = None
+
+    def _again(self, held: _Held, error: Exception, slots: Slots[_Held]) -> None:
+        if not self._is_held(held):
+            return
+        if held.may_be_refused and (wait_s := self._breaker.retry_in_s()):
+            self._refuse(held, BREAKER_OPEN, wait_s * 1000)
+            return
         held.attempts += 1
         wait_ms = self._pace.wait_ms(held.attempts)
-        not_after = held.intent.not_after
-        if held.outcome is None and held.doubt_since is None and not_after is not None:
+        if held.may_be_refused and held.intent.not_after is not None:
             # The customer learns at once that it is too late.
-            wait_ms = min(wait_ms, max(0, not_after - self._clock()))
+            wait_ms = min(wait_ms, max(0, held.intent.not_after - self._clock()))
         if held.attempts & (held.attempts - 1) == 0:
             # Attempts 1, 2, 4, 8, ...: a long outage with many steps must not fill the log.
             log.warning(
@@ -253,77 +207,77 @@ class Caller:
                 wait_ms,
                 error.reason if isinstance(error, GatewayError) else repr(error),
             )
-        held.timer = self._later(wait_ms / 1000, partial(self._is_due, held))
+        held.timer = self._later(wait_ms / 1000, partial(self._is_due, held, slots))
 
-    def _is_due(self, held: _Held) -> None:
+    def _is_due(self, held: _Held, slots: Slots[_Held]) -> None:
         held.timer = None
-        self._due.append(held)
-        self._fill()
+        slots.add_again(held)
 
-    async def _outcome(self, held: _Held) -> PaymentOutcome:
-        """One attempt; raises GatewayError when the outcome is not known after it."""
-        intent = held.intent
-        if held.doubt_since is not None:
-            answer = await self._gateway.inquire(intent.step)
-            if answer:
-                return self._said(intent, answer, "INQUIRY")
-        # One look at the clock decides both: a charge is sent, or judged as one that never was.
-        now, before = self._clock(), held.doubt_since
-        if intent.not_after is not None and now >= intent.not_after:
-            if before is not None and now - before < self._pace.sure_ms:
-                raise Unknown(intent.step, "never seen, but it may still be on its way")
-            return self._unavailable(intent)
-        held.doubt_since = now
-        try:
-            answer = await held.send()
-        except Unsent:
-            held.doubt_since = before
-            raise
-        except Exception:
-            held.doubt_since = self._clock()
-            raise
-        return self._said(intent, answer, "ANSWER")
+    # -- while the breaker is open
 
-    def _said(self, intent: Intent, answer: Answer, source: OutcomeSource) -> PaymentOutcome:
-        """The outcome that an answer means.
+    def _shut_out(self, held: _Held, retry_in_s: float) -> None:
+        if held.may_be_refused:
+            self._refuse(held, BREAKER_OPEN, retry_in_s * 1000)
+        else:
+            held.parked = True
+            self._parked.append(held)
 
-        What an inquiry says is final, of another amount too: a step is answered once. A charge
-        of another amount is the domain's to judge; a refund of another amount is an operator's.
-        """
-        if answer.kind not in _KINDS[intent.kind]:
-            raise Unknown(intent.step, f"{answer.kind} is no answer to a {intent.kind.lower()}")
-        kind: OutcomeKind = answer.kind
-        reason = answer.reason
-        if kind == "REFUNDED" and (answer.payment_id, answer.amount, answer.currency) != (
-            intent.payment_id,
-            intent.amount,
-            intent.currency,
-        ):
-            kind, reason = "REFUND_FAILED", AMOUNT_MISMATCH
-        return PaymentOutcome(
-            reservation_id=intent.reservation_id,
-            resort_id=intent.resort_id,
-            step=intent.step,
-            kind=kind,
-            source=source,
-            payment_id=answer.payment_id if intent.kind == "CHARGE" else intent.payment_id,
-            amount=answer.amount,
-            currency=answer.currency,
-            reason=reason,
-            at=self._clock(),
-        )
+    def _refuse(self, held: _Held, reason: str, retry_in_ms: float) -> None:
+        held.outcome = self._attempts.unavailable(held.intent, reason, retry_in_ms)
+        self._deliveries.add(held)
 
-    def _unavailable(self, intent: Intent) -> PaymentOutcome:
-        at = self._clock()
-        return PaymentOutcome(
-            reservation_id=intent.reservation_id,
-            resort_id=intent.resort_id,
-            step=intent.step,
-            kind="UNAVAILABLE",
-            source="CALLER",
-            amount=intent.amount,
-            currency=intent.currency,
-            reason=NOT_SENT_IN_TIME,
-            retry_at=at + self._pace.retry_after_ms,
-            at=at,
-        )
+    def _look(self) -> None:
+        """Give up the charges that wait, whatever for, once the breaker has opened."""
+        wait_s = self._breaker.retry_in_s()
+        if self._openings != self._breaker.counters.opened:
+            self._openings = self._breaker.counters.opened
+            for held in [held for held in self._held.values() if held.may_be_refused]:
+                if held.task is None:
+                    if held.timer:
+                        held.timer.cancel()
+                    self._refuse(held, BREAKER_OPEN, wait_s * 1000)
+            self._calls.withdraw(lambda held: held.outcome is not None)
+        if self._held and self._glance is None and not self._closed:
+            self._glance = self._later(GLANCE_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._glance = None
+        self._look()
+
+    def _unpark(self) -> None:
+        """Let those that wait for the breaker try: as many as it takes probes, or all."""
+        if not self._parked or self._closed:
+            return
+        wait_s = self._breaker.retry_in_s()
+        if not wait_s:
+            is_closed = self._breaker.state == "CLOSED"
+            number = len(self._parked) if is_closed else self._breaker.limits.probes
+            for _ in range(min(number, len(self._parked))):
+                held = self._parked.popleft()
+                held.parked = False
+                self._calls.add_again(held)
+        if self._parked and self._unparking is None:
+            self._unparking = self._later(max(wait_s, GLANCE_S), self._unpark_later)
+
+    def _unpark_later(self) -> None:
+        self._unparking = None
+        self._unpark()
+
+    # -- steps that go
+
+    def _abandon(self, steps: list[_Held]) -> None:
+        for held in steps:
+            self.settled(held.intent.step)
+            if held.task:
+                held.task.cancel()
+
+    def _is_held(self, held: _Held) -> bool:
+        return self._held.get(held.intent.step) is held
+
+
+def _state(held: _Held) -> str:
+    if held.outcome is not None:
+        return "answered"
+    if held.task is not None:
+        return "calling"
+    return "parked" if held.parked else "waiting"

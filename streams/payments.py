@@ -17,22 +17,35 @@ from typing import Any
 import click
 from mode import Service
 
+from connect.breaker import Breaker
 from connect.caller import Caller
 from connect.gateway import Gateway
+from connect.gateway_metrics import GatewayMetrics
+from connect.limits import GatewayLimits
 from schemas.records import Intent, PaymentOutcome
 from streams.app import create_app, table, topic
-from streams.domain.paying import answered, asked, intent_of, result_of
+from streams.domain.paying import answered, asked, intent_of, judged, result_of
+from streams.engine.metrics import Metrics
 from topics import catalog
 
 
-def _gateway() -> Gateway:
+def _limits() -> GatewayLimits:
     try:
-        return Gateway(os.environ.get("HIRESORT_GATEWAY", "http://127.0.0.1:8090"))
+        return GatewayLimits.of(os.environ)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
+def _gateway() -> Gateway:
+    url = os.environ.get("HIRESORT_GATEWAY", "http://127.0.0.1:8090")
+    try:
+        return Gateway(url, limits.timeouts, connections=limits.room.calls)
     except ValueError as exc:
         raise click.UsageError(f"HIRESORT_GATEWAY: {exc}") from exc
 
 
 app = create_app(catalog.PAYMENTS_APP)
+limits = _limits()
 gateway = _gateway()
 
 requests = topic(app, catalog.PAYMENT_REQUESTS)
@@ -58,7 +71,9 @@ async def intend(messages: Any) -> None:
 async def settle(messages: Any) -> None:
     """Apply what the gateway said, once, and tell the reservation."""
     async for outcome in messages:
-        payment = answered(payments.get(outcome.reservation_id), outcome)
+        before = payments.get(outcome.reservation_id)
+        outcome = judged(before, outcome)
+        payment = answered(before, outcome)
         if payment is not None:
             payments[outcome.reservation_id] = payment
             intents.pop(outcome.step, None)
@@ -77,7 +92,10 @@ class Calls(Service):
 
     async def on_start(self) -> None:
         """Connect to the gateway at HIRESORT_GATEWAY and take up every open intent."""
-        self.caller = Caller(await self.add_async_context(gateway), _deliver, _now)
+        breaker = Breaker(limits.breaker)
+        opened = await self.add_async_context(gateway)
+        self.caller = Caller(opened, breaker, _deliver, _now, room=limits.room)
+        Metrics.of(app).registry.register(GatewayMetrics(breaker, self.caller))
         intents.on_commit(self._on_commit)
         # mode types a handler's arguments more narrowly than it calls it
         app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]

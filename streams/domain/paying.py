@@ -19,6 +19,15 @@ from schemas.records import (
 
 from .errors import DomainError
 
+AMOUNT_MISMATCH = "AMOUNT_MISMATCH"
+"""Reason of REFUND_FAILED: under this step the gateway gave back something else."""
+
+KINDS = {
+    "CHARGE": ("APPROVED", "DECLINED", "UNAVAILABLE"),
+    "REFUND": ("REFUNDED", "REFUND_FAILED"),
+}
+"""How each kind of step can end."""
+
 
 def intent_of(request: PaymentRequest) -> Intent:
     """The step that a request asks for; the same request is always the same step.
@@ -89,13 +98,10 @@ def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None
     over by then, and what was captured is refunded.
 
     Raises:
-        DomainError: nobody asked for that step.
+        DomainError: nobody asked for that step, or not for that.
     """
-    names = [] if payment is None else [step.step for step in payment.steps]
-    if payment is None or outcome.step not in names:
-        raise DomainError(f"an outcome of a step that nobody asked for: {outcome.step!r}")
-    index = names.index(outcome.step)
-    step = payment.steps[index]
+    index, step = _step_of(payment, outcome)
+    assert payment is not None
     if step.outcome is not None and not _late_capture(step, outcome):
         return None
     done = replace(
@@ -106,6 +112,33 @@ def answered(payment: Payment | None, outcome: PaymentOutcome) -> Payment | None
         answered_at=outcome.at,
     )
     return replace(payment, steps=[*payment.steps[:index], done, *payment.steps[index + 1 :]])
+
+
+def judged(payment: Payment | None, outcome: PaymentOutcome) -> PaymentOutcome:
+    """The outcome as it stands: a refund of another payment or amount has failed.
+
+    A charge of another amount is left as it is: money was taken, and the reservation's decision
+    has a rule for it.
+
+    Raises:
+        DomainError: as `answered`.
+    """
+    _, step = _step_of(payment, outcome)
+    said = (outcome.payment_id, outcome.amount, outcome.currency)
+    if outcome.kind == "REFUNDED" and said != (step.payment_id, step.amount, step.currency):
+        outcome = replace(outcome, kind="REFUND_FAILED", reason=AMOUNT_MISMATCH)
+    if step.kind == "REFUND":
+        outcome = replace(outcome, payment_id=step.payment_id)
+    return outcome
+
+
+def _step_of(payment: Payment | None, outcome: PaymentOutcome) -> tuple[int, PaymentStep]:
+    for index, step in enumerate(payment.steps if payment else ()):
+        if step.step == outcome.step:
+            if outcome.kind not in KINDS[step.kind]:
+                raise DomainError(f"{outcome.kind} is no outcome of {outcome.step!r}")
+            return index, step
+    raise DomainError(f"an outcome of a step that nobody asked for: {outcome.step!r}")
 
 
 def _late_capture(step: PaymentStep, outcome: PaymentOutcome) -> bool:

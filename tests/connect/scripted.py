@@ -7,12 +7,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connect.caller import Caller, Pace
+from connect.attempt import Pace
+from connect.breaker import Breaker, Limits
+from connect.caller import Caller, Room
 from connect.gateway import Answer, Unknown, Unsent
 from schemas.records import Intent, PaymentOutcome
 
 NOT_AFTER = 100_000
 PACE = Pace(first_ms=100, most_ms=1_600, sure_ms=5_000, retry_after_ms=3_000, share=lambda: 1.0)
+
+NEVER = Limits(calls=1_000_000)
+"""A breaker that does not open."""
 
 APPROVED = Answer("APPROVED", "p", 500, "KRW", None)
 DECLINED = Answer("DECLINED", None, 500, "KRW", "why")
@@ -135,13 +140,17 @@ class World:
         self.gateway = Gateway(self.time)
         self.caller = self.a_caller()
 
-    def a_caller(self, concurrency: int = 64) -> Caller:
+    def a_caller(
+        self, concurrency: int = 64, waiting: int = 100_000, limits: Limits = NEVER
+    ) -> Caller:
         """A caller of this world; who makes another one closes it."""
+        self.breaker = Breaker(limits, clock=lambda: self.time.now / 1000, share=lambda: 1.0)
         return Caller(
             self.gateway,
+            self.breaker,
             self.deliver,
             self.time,
-            concurrency=concurrency,
+            room=Room(concurrency, waiting),
             pace=PACE,
             later=self.time.later,
         )

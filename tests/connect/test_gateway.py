@@ -11,7 +11,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from connect.gateway import ANSWER_BYTES, Answer, Gateway, KeyReused, Unknown, Unsent
+from connect.gateway import (
+    ANSWER_BYTES,
+    Answer,
+    Gateway,
+    KeyReused,
+    Timeouts,
+    Unknown,
+    Unsent,
+)
 from connect.sandbox.bank import Bank
 from connect.sandbox.faults import FaultPlan, Faults
 
@@ -255,7 +263,7 @@ async def test_a_refused_connection_means_unsent() -> None:
 
 async def test_a_connection_not_made_in_time_means_unsent() -> None:
     with deaf() as port:
-        async with Gateway(f"http://127.0.0.1:{port}", connect_timeout_s=0.1) as gateway:
+        async with Gateway(f"http://127.0.0.1:{port}", Timeouts(connect_s=0.1)) as gateway:
             with pytest.raises(Unsent):
                 await charge(gateway)
 

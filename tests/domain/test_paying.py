@@ -19,7 +19,7 @@ from schemas.records import (
     Unavailable,
 )
 from streams.domain import DomainError
-from streams.domain.paying import answered, asked, intent_of, result_of
+from streams.domain.paying import answered, asked, intent_of, judged, result_of
 
 CHARGE = Charge(
     reservation_id="jeju.R",
@@ -144,3 +144,29 @@ def test_each_outcome_has_its_result(outcome: PaymentOutcome, result: PaymentRes
 def test_money_that_moved_without_a_payment_id_is_refused() -> None:
     with pytest.raises(DomainError, match="without a payment id"):
         result_of(replace(OUTCOME, payment_id=None))
+
+
+@pytest.mark.parametrize(
+    "said", [{"amount": 999}, {"currency": "USD"}, {"payment_id": "pay-2"}, {"payment_id": None}]
+)
+def test_a_refund_of_something_else_has_failed(said: dict[str, object]) -> None:
+    intent = intent_of(REFUND)
+    outcome = replace(OUTCOME, step=intent.step, kind="REFUNDED", payment_id=intent.payment_id)
+    payment = asked(None, intent)
+    assert judged(payment, outcome) == outcome
+    other = judged(payment, replace(outcome, **said))
+    assert (other.kind, other.reason) == ("REFUND_FAILED", "AMOUNT_MISMATCH")
+    assert other.payment_id == intent.payment_id
+
+
+def test_a_charge_of_something_else_is_left_to_the_reservation() -> None:
+    outcome = replace(OUTCOME, amount=999)
+    assert judged(asked(None, intent_of(CHARGE)), outcome) == outcome
+
+
+@pytest.mark.parametrize("kind", ["REFUNDED", "REFUND_FAILED"])
+def test_an_outcome_of_the_other_kind_of_step_is_refused(kind: OutcomeKind) -> None:
+    payment = asked(None, intent_of(CHARGE))
+    for rule in (judged, answered):
+        with pytest.raises(DomainError, match="is no outcome of"):
+            rule(payment, replace(OUTCOME, kind=kind))
