@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from hiresort.addresses import FOLDER
+from hiresort.local.gateway_state import breaker_of
 from hiresort.local.supervisor import Supervisor
 
 NOT_READY = 1
@@ -52,6 +53,8 @@ def up() -> None:
 def status(context: click.Context) -> None:
     """Show each part: its process, its port, whether it runs and whether it is ready.
 
+    And whether the payment gateway is being called.
+
     Exit status 1 when something is not ready.
     """
     rows = _supervisor().status()
@@ -62,6 +65,10 @@ def status(context: click.Context) -> None:
     for row in rows:
         alive, ready = ("yes" if each else "no" for each in (row.alive, row.ready))
         click.echo(f"{row.name:<14}{row.pid or '-':>8}{row.port or '-':>7}  {alive:<7}{ready}")
+    for row in rows:
+        breaker = breaker_of(row.port) if row.name == "payments" and row.alive and row.port else ""
+        if breaker:
+            click.echo(f"The breaker of the payment gateway is {breaker}.")
     if not all(row.ready for row in rows):
         context.exit(NOT_READY)
 
