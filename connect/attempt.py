@@ -69,10 +69,15 @@ class Attempts:
     """Asks the gateway through the breaker, and judges what it says."""
 
     def __init__(
-        self, gateway: PaymentGateway, breaker: Breaker, clock: Callable[[], int], pace: Pace
+        self,
+        gateway: PaymentGateway,
+        breaker: Breaker,
+        clock: Callable[[], int],
+        pace: Pace | None = None,
     ) -> None:
-        self._gateway, self._breaker = gateway, breaker
-        self._clock, self._pace = clock, pace
+        """`clock` gives ms since 1970 UTC."""
+        self._gateway, self.breaker = gateway, breaker
+        self.clock, self.pace = clock, pace or Pace()
 
     def send_of(self, intent: Intent) -> Callable[[], Coroutine[Any, Any, Answer]]:
         """The call that an intent asks for. Raises ValueError when it lacks what its kind needs."""
@@ -111,16 +116,16 @@ class Attempts:
             if answer:
                 return self._said(intent, answer, "INQUIRY")
         # One look at the clock decides both: a charge is sent, or judged as one that never was.
-        now, before = self._clock(), doubt.since
+        now, before = self.clock(), doubt.since
         if intent.not_after is not None and now >= intent.not_after:
-            if before is not None and now - before < self._pace.sure_ms:
+            if before is not None and now - before < self.pace.sure_ms:
                 raise Unknown(intent.step, "never seen, but it may still be on its way")
-            return self.unavailable(intent, NOT_SENT_IN_TIME, self._pace.retry_after_ms)
+            return self.unavailable(intent, NOT_SENT_IN_TIME, self.pace.retry_after_ms)
         return self._said(intent, await self._ask(partial(self._send, send, doubt, now)), "ANSWER")
 
     def unavailable(self, intent: Intent, reason: str, retry_in_ms: float) -> PaymentOutcome:
         """The outcome of a charge that was never sent."""
-        at = self._clock()
+        at = self.clock()
         return PaymentOutcome(
             reservation_id=intent.reservation_id,
             resort_id=intent.resort_id,
@@ -144,11 +149,11 @@ class Attempts:
             doubt.since = before
             raise
         except Exception:
-            doubt.since = self._clock()
+            doubt.since = self.clock()
             raise
 
     async def _ask(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        with self._breaker.call() as place:
+        with self.breaker.call() as place:
             try:
                 return await call()
             except KeyReused:  # an answer, and given in time
@@ -169,5 +174,5 @@ class Attempts:
             amount=answer.amount,
             currency=answer.currency,
             reason=answer.reason,
-            at=self._clock(),
+            at=self.clock(),
         )

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from connect.attempt import Attempts, Doubt, Pace, PaymentGateway
-from connect.breaker import Breaker, BreakerOpen
+from connect.attempt import Attempts, Doubt
+from connect.breaker import BreakerOpen
 from connect.gateway import Answer, GatewayError
 from connect.slots import Slots
 from schemas.records import Intent, PaymentOutcome
@@ -83,28 +83,22 @@ class Caller:
 
     def __init__(
         self,
-        gateway: PaymentGateway,
-        breaker: Breaker,
+        attempts: Attempts,
         deliver: Callable[[PaymentOutcome], Awaitable[None]],
-        clock: Callable[[], int],
         *,
         room: Room | None = None,
-        pace: Pace | None = None,
         later: Callable[[float, Callable[[], None]], Timer] = call_later,
     ) -> None:
-        """`clock` gives ms since 1970 UTC.
-
-        `deliver` returns once the outcome is durable; when it raises it is called again later.
-        """
-        self._breaker, self._deliver, self._clock, self._later = breaker, deliver, clock, later
-        self._pace, self._room = pace or Pace(), room or Room()
-        self._attempts = Attempts(gateway, breaker, clock, self._pace)
+        """`deliver` returns once the outcome is durable; if it raises it is called again."""
+        self._attempts, self._deliver, self._later = attempts, deliver, later
+        self._breaker, self._clock = attempts.breaker, attempts.clock
+        self._pace, self._room = attempts.pace, room or Room()
         self._held: dict[str, _Held] = {}
         self._calls = Slots(self._room.calls, self._call)
         self._deliveries = Slots(self._room.calls, self._hand_over)
         self._parked: deque[_Held] = deque()
         self._glance: Timer | None = None
-        self._openings = breaker.counters.opened
+        self._openings = self._breaker.counters.opened
         self._unparking: Timer | None = None
         self._closed = False
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from connect import breaker
+from connect.breaker import Limits
 from connect.caller import Room
 from connect.gateway import Timeouts
 
-T = TypeVar("T", Timeouts, Room, breaker.Limits)
+T = TypeVar("T", Timeouts, Room, Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class GatewayLimits:
 
     timeouts: Timeouts = field(default_factory=Timeouts)
     room: Room = field(default_factory=Room)
-    breaker: breaker.Limits = field(default_factory=breaker.Limits)
+    breaker: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
@@ -29,13 +29,13 @@ class GatewayLimits:
         return cls(
             _read(Timeouts, "HIRESORT_GATEWAY_", environ),
             _read(Room, "HIRESORT_GATEWAY_", environ),
-            _read(breaker.Limits, "HIRESORT_BREAKER_", environ),
+            _read(Limits, "HIRESORT_BREAKER_", environ),
         )
 
 
 def _read(kind: type[T], prefix: str, environ: Mapping[str, str]) -> T:
     default = kind()
-    found = {}
+    found: dict[str, Any] = {}
     for each in fields(kind):
         name = prefix + each.name.upper()
         if name in environ:

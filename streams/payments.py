@@ -17,6 +17,7 @@ from typing import Any
 import click
 from mode import Service
 
+from connect.attempt import Attempts
 from connect.breaker import Breaker
 from connect.caller import Caller
 from connect.gateway import Gateway
@@ -70,9 +71,9 @@ async def intend(messages: Any) -> None:
 @app.agent(outcomes, name="settle")
 async def settle(messages: Any) -> None:
     """Apply what the gateway said, once, and tell the reservation."""
-    async for outcome in messages:
-        before = payments.get(outcome.reservation_id)
-        outcome = judged(before, outcome)
+    async for said in messages:
+        before = payments.get(said.reservation_id)
+        outcome = judged(before, said)
         payment = answered(before, outcome)
         if payment is not None:
             payments[outcome.reservation_id] = payment
@@ -94,7 +95,7 @@ class Calls(Service):
         """Connect to the gateway at HIRESORT_GATEWAY and take up every open intent."""
         breaker = Breaker(limits.breaker)
         opened = await self.add_async_context(gateway)
-        self.caller = Caller(opened, breaker, _deliver, _now, room=limits.room)
+        self.caller = Caller(Attempts(opened, breaker, _now), _deliver, room=limits.room)
         Metrics.of(app).registry.register(GatewayMetrics(breaker, self.caller))
         intents.on_commit(self._on_commit)
         # mode types a handler's arguments more narrowly than it calls it

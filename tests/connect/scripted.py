@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connect.attempt import Pace
+from connect.attempt import Attempts, Pace
 from connect.breaker import Breaker, Limits
 from connect.caller import Caller, Room
 from connect.gateway import Answer, Unknown, Unsent
@@ -145,15 +145,9 @@ class World:
     ) -> Caller:
         """A caller of this world; who makes another one closes it."""
         self.breaker = Breaker(limits, clock=lambda: self.time.now / 1000, share=lambda: 1.0)
-        return Caller(
-            self.gateway,
-            self.breaker,
-            self.deliver,
-            self.time,
-            room=Room(concurrency, waiting),
-            pace=PACE,
-            later=self.time.later,
-        )
+        attempts = Attempts(self.gateway, self.breaker, self.time, PACE)
+        room = Room(concurrency, waiting)
+        return Caller(attempts, self.deliver, room=room, later=self.time.later)
 
     async def deliver(self, outcome: PaymentOutcome) -> None:
         """Take an outcome, unless it has to fail once more."""

@@ -13,7 +13,6 @@ from tests.connect.scripted import (
     REFUNDED,
     UNKNOWN,
     UNSENT,
-    Said,
     World,
     charge,
     quiet,
@@ -71,14 +70,12 @@ async def test_a_charge_that_may_have_been_sent_waits_and_is_asked_for(world: Wo
 
 async def test_probes_are_few_however_many_wait(world: World) -> None:
     caller = await shut(world)
-    hanging: list[asyncio.Future[Said]] = []
     for number in range(100):
         answer = asyncio.get_running_loop().create_future()
-        hanging.append(answer)
         world.gateway.sends[f"more-{number}/refund/p"] = deque([answer])
         caller.submit(refund(f"more-{number}/refund/p"), 0, inquire=False)
     for number in range(4):
-        world.gateway.sends[f"{number}/refund/p"] = deque([hanging[0]])
+        world.gateway.sends[f"{number}/refund/p"] = deque([answer])
     await world.time.to(12_000)
     assert len(world.gateway.calls) == world.gateway.running == 2
     await caller.close()
@@ -97,7 +94,11 @@ async def test_charges_that_wait_for_another_attempt_are_given_up_when_it_opens(
     caller.submit(charge(), 0, inquire=False)
     await quiet()
     assert world.breaker.state == "OPEN"
-    assert sorted(outcome.step for outcome in world.outcomes) == ["0/charge", "1/charge", "2/charge"]
+    assert sorted(outcome.step for outcome in world.outcomes) == [
+        "0/charge",
+        "1/charge",
+        "2/charge",
+    ]
     assert set(world.kinds) == {"UNAVAILABLE"}
     await caller.close()
 
@@ -114,7 +115,9 @@ async def test_charges_behind_calls_that_hang_are_given_up_when_those_are_slow(
     await world.time.to(2_900)
     assert world.outcomes == []
     await world.time.to(3_500)
-    assert [(each.step, each.reason) for each in world.outcomes] == [("late/charge", "BREAKER_OPEN")]
+    assert [(each.step, each.reason) for each in world.outcomes] == [
+        ("late/charge", "BREAKER_OPEN")
+    ]
     await caller.close()
 
 
@@ -122,6 +125,7 @@ async def test_a_charge_over_what_may_wait_is_unavailable_at_once(world: World) 
     caller = world.a_caller(concurrency=1, waiting=2)
     hanging = asyncio.get_running_loop().create_future()
     world.gateway.sends["0/charge"] = deque([hanging])
+    world.gateway.sends["r/refund/p"] = deque([REFUNDED])
     caller.submit(charge("0/charge"), 0, inquire=False)
     await quiet()
     for number in range(1, 5):
@@ -152,9 +156,7 @@ async def test_outcomes_are_handed_over_while_all_calls_hang(world: World) -> No
 
 
 @pytest.mark.parametrize("probe", [UNSENT, UNKNOWN])
-async def test_a_failed_probe_has_the_rest_wait_for_longer(
-    world: World, probe: Exception
-) -> None:
+async def test_a_failed_probe_has_the_rest_wait_for_longer(world: World, probe: Exception) -> None:
     caller = await shut(world)
     for number in range(4):
         world.gateway.sends[f"{number}/refund/p"] = deque([probe])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from connect.attempt import Pace
+from connect.attempt import Attempts, Pace
 from connect.breaker import Breaker
 from connect.caller import Caller, Room
 from connect.gateway import Gateway
@@ -46,7 +46,7 @@ async def test_kills_of_the_gateway_neither_lose_nor_double_a_step(
             caller.submit(replace(refund(step), payment_id=outcome.payment_id), 0, inquire=False)
 
     async with Gateway(f"http://127.0.0.1:{port}", connections=16) as gateway:
-        caller = Caller(gateway, Breaker(NEVER), deliver, now, room=Room(16), pace=PACE)
+        caller = Caller(Attempts(gateway, Breaker(NEVER), now, PACE), deliver, room=Room(16))
         for number in range(STEPS):
             intent = replace(charge(f"r{number}/charge"), not_after=now() + 3_600_000)
             caller.submit(intent, 0, inquire=False)
