@@ -107,6 +107,9 @@ def producer(bootstrap: str, linger_ms: int = 20) -> Producer:
             "linger.ms": linger_ms,
             "batch.size": 262_144,
             "acks": "all",
+            # With more, a client that has fallen behind has each record in a request of its own
+            # on its way, and stays behind for minutes, whoever reads.
+            "max.in.flight.requests.per.connection": 5,
             "queue.buffering.max.messages": 200_000,
         }
     )

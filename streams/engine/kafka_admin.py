@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -31,8 +31,17 @@ LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 TIMEOUT_S = 3.0
 LATE_S = 1.0
-UNSTABLE_S = 0.005
-"""How often to look whether an open transaction has come to its end."""
+SETTLE_S = 1.0
+"""How long to wait for open transactions before it is looked whether Kafka is there at all."""
+
+OFFSETS: Settings = {
+    "enable.auto.commit": False,
+    "isolation.level": "read_committed",  # waits for transactions that move the offsets
+    "retry.backoff.ms": 5,
+    "retry.backoff.max.ms": 20,
+}
+"""For a consumer that never joins. An admin client would do, but in librdkafka 2.16 it ends the
+process when the group's coordinator is moving (its issue 5040)."""
 
 T = TypeVar("T")
 
@@ -43,6 +52,7 @@ class Admin:
     def __init__(self, settings: Settings, outage: Outage, group: str) -> None:
         self._settings, self._outage, self._group = settings, outage, group
         self._client = AdminClient(dict(self._settings), logger=quiet)
+        self._offsets: Consumer | None = None
         self._unanswered = 0
 
     # -- offsets
@@ -91,25 +101,24 @@ class Admin:
                 raise EngineError(
                     f"the offsets of group {self._group!r} are not settled: a transaction is open"
                 )
-            self._outage.pause(UNSTABLE_S)
-            waited_s += min(1.0, time.monotonic() - began)
+            waited_s += min(2 * SETTLE_S, time.monotonic() - began)
         return found | self.begin(tp for tp, offset in found.items() if offset < 0)
 
-    def _stable(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        asked = [TopicPartition(*tp) for tp in partitions]
-        (future,) = self._client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self._group, asked)],
-            require_stable=True,
-            request_timeout=TIMEOUT_S,
-        ).values()
-        found = {}
-        for partition in self._answer(future).topic_partitions:
-            error: KafkaError | None = partition.error
-            if error is None:
-                found[TP(partition.topic, partition.partition)] = partition.offset
-            elif error.code() != KafkaError.UNSTABLE_OFFSET_COMMIT:
-                raise KafkaException(error)
-        return found
+    def _stable(self, partitions: AbstractSet[TP]) -> dict[TP, int]:
+        if self._offsets is None:
+            named = {**self._settings, **OFFSETS, "group.id": self._group}
+            self._offsets = Consumer(named, logger=quiet)
+        try:
+            found = self._offsets.committed([TopicPartition(*tp) for tp in partitions], SETTLE_S)
+        except KafkaException as exc:
+            if exc.args[0].code() != KafkaError._TIMED_OUT:
+                raise
+            self.partitions(next(iter(partitions)).topic, TIMEOUT_S)  # or Kafka is away
+            return {}
+        for partition in found:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+        return {TP(each.topic, each.partition): each.offset for each in found}
 
     # -- the group and topics; these raise KafkaException when Kafka is away
 
@@ -170,13 +179,18 @@ class Admin:
 
         Only if that does not help Kafka is away.
         """
-        self.close()
+        _discard([self._client])
         self._client = AdminClient(dict(self._settings), logger=quiet)
         self._unanswered += 1
         code = KafkaError._RETRY if self._unanswered == 1 else KafkaError._TIMED_OUT
         return KafkaException(KafkaError(code, "no answer"))
 
     def close(self) -> None:
-        """Disconnect; that waits for the client's threads, but nobody for it."""
-        clients: list[Any] = [self._client]
-        threading.Thread(target=clients.clear, name="hiresort-closes", daemon=True).start()
+        """Disconnect."""
+        _discard([self._client, self._offsets])
+        self._offsets = None
+
+
+def _discard(clients: list[Any]) -> None:
+    """Let go of them: that waits for their threads, but nobody for it."""
+    threading.Thread(target=clients.clear, name="hiresort-closes", daemon=True).start()

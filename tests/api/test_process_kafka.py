@@ -38,7 +38,10 @@ class Api(NamedTuple):
 def api(kafka: LocalKafka, tmp_path: Path) -> Iterator[Api]:
     """Run the API, with one resort on sale and no workers."""
     admin.apply(kafka.bootstrap)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    # In the partition of other tests' resorts of that name: the last one counts.
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random", "log_level": 0}
+    )
     value = Codec(Resort).encode(RESORT)
     producer.produce(RESORTS.name, key=RESORT.resort_id, value=value)
     producer.flush(10)

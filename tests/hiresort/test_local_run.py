@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,9 +82,7 @@ def test_everything_is_started_found_again_mended_and_stopped(folder: Path) -> N
     assert hiresort(folder, "status").returncode == 0
     before = pids(folder)
 
-    began = time.monotonic()
     assert hiresort(folder, "up").returncode == 0
-    assert time.monotonic() - began < 3
     assert pids(folder) == before
 
     os.kill(before["payments"], signal.SIGKILL)
