@@ -13,7 +13,7 @@ import click
 from aiohttp import web
 
 from api.application import create_app, create_runner
-from api.commands import KafkaCommands
+from api.sending import KafkaSender
 from api.tables import Tables, followed
 from streams.engine import client_file
 from streams.engine.errors import EngineError
@@ -87,19 +87,19 @@ async def _serve(
     host: str, port: int, bootstrap: str, state: Path, client: Mapping[str, str]
 ) -> None:
     replicas = Replicas(bootstrap, state, followed(), client)
-    commands = KafkaCommands(bootstrap, client)
+    sender = KafkaSender(bootstrap, client)
 
     def why_not_ready() -> str | None:
         return None if replicas.ready else replicas.problem or "the tables are being restored"
 
     async def connect(_: web.Application) -> AsyncIterator[None]:
-        await commands.start()
+        await sender.start()
         await replicas.start()
         yield
         await replicas.stop()
-        await commands.stop()
+        await sender.stop()
 
-    app = create_app(Tables.of(replicas), commands, why_not_ready)
+    app = create_app(Tables.of(replicas), sender, why_not_ready)
     app.cleanup_ctx.append(connect)
     runner = create_runner(app)
     stopped = asyncio.Event()
