@@ -48,16 +48,13 @@ async def test_a_record_is_in_its_topic_in_the_partition_of_its_key(
     topic: Topic,
     key: bytes,
 ) -> None:
-    await sender.send(record)
     reader = Consumer(
-        {
-            "bootstrap.servers": kafka.bootstrap,
-            "group.id": "test",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-        }
+        {"bootstrap.servers": kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
     )
-    reader.assign([TopicPartition(topic.name, partition_for(key, PARTITIONS), 0)])
+    at = TopicPartition(topic.name, partition_for(key, PARTITIONS))
+    _, at.offset = await asyncio.to_thread(reader.get_watermark_offsets, at, 10)
+    reader.assign([at])
+    await sender.send(record)
     message = await asyncio.to_thread(reader.poll, 10)
     reader.close()
     assert message is not None
