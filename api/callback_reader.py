@@ -68,5 +68,5 @@ def _of_stripe() -> Verify:
     try:
         verify: Verify = import_module("connect.stripe_gateway").stripe_said
     except ImportError as error:
-        raise Unusable(f"the gateway's callbacks: Stripe's can't be read here: {error}") from None
+        raise Unusable(f"HIRESORT_GATEWAY_KIND=stripe needs the package stripe: {error}") from None
     return verify
