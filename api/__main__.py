@@ -13,11 +13,14 @@ import click
 from aiohttp import web
 
 from api.application import create_app, create_runner
-from api.commands import KafkaCommands
+from api.callback_reader import KINDS, CallbackReader, Callbacks, Unusable, reader_of
+from api.sending import KafkaSender
 from api.tables import Tables, followed
 from streams.engine import client_file
 from streams.engine.errors import EngineError
 from streams.engine.replica import Replicas
+
+logger = logging.getLogger("api")
 
 LAST_PORT = 65535
 _SERVER = re.compile(r"[^,:/\s]+:([0-9]{1,5})|\[[0-9A-Fa-f:]+\]:([0-9]{1,5})", re.ASCII)
@@ -66,7 +69,32 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
     show_envvar=True,
     help="File of librdkafka's properties, for TLS and SASL.",
 )
-def main(host: str, port: int, bootstrap: str, state: Path, config: Path | None) -> None:
+@click.option(
+    "--gateway-kind",
+    type=click.Choice(KINDS),
+    default="http",
+    envvar="HIRESORT_GATEWAY_KIND",
+    show_default=True,
+    show_envvar=True,
+    help="Which gateway signs the callbacks.",
+)
+@click.option(
+    "--callback-secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="HIRESORT_CALLBACK_SECRET_FILE",
+    show_envvar=True,
+    help="File of the secrets that the gateway signs callbacks with, one a line, for us alone.",
+)
+def main(  # noqa: PLR0913 - an argument for each option
+    *,
+    host: str,
+    port: int,
+    bootstrap: str,
+    state: Path,
+    config: Path | None,
+    gateway_kind: str,
+    callback_secret_file: Path | None,
+) -> None:
     """Serve reservations over HTTP.
 
     Nobody is asked who he is: it listens on loopback only.
@@ -77,29 +105,46 @@ def main(host: str, port: int, bootstrap: str, state: Path, config: Path | None)
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
+        reader = _reader(gateway_kind, callback_secret_file)
         client = client_file.read(config) if config else {}
-        asyncio.run(_serve(host, port, bootstrap, state / "api", client))
-    except (OSError, EngineError) as error:
+        asyncio.run(_serve(host, port, bootstrap, state / "api", client, reader))
+    except (OSError, EngineError, Unusable) as error:
         raise click.UsageError(str(error)) from None
 
 
+def _reader(gateway_kind: str, secret_file: Path | None) -> CallbackReader | None:
+    if secret_file is not None:
+        return reader_of(gateway_kind, secret_file)
+    logger.warning(
+        "the gateway's callbacks are not taken: HIRESORT_CALLBACK_SECRET_FILE names no file "
+        "with its secret"
+    )
+    return None
+
+
 async def _serve(
-    host: str, port: int, bootstrap: str, state: Path, client: Mapping[str, str]
+    host: str,
+    port: int,
+    bootstrap: str,
+    state: Path,
+    client: Mapping[str, str],
+    reader: CallbackReader | None,
 ) -> None:
     replicas = Replicas(bootstrap, state, followed(), client)
-    commands = KafkaCommands(bootstrap, client)
+    sender = KafkaSender(bootstrap, client)
 
     def why_not_ready() -> str | None:
         return None if replicas.ready else replicas.problem or "the tables are being restored"
 
     async def connect(_: web.Application) -> AsyncIterator[None]:
-        await commands.start()
+        await sender.start()
         await replicas.start()
         yield
         await replicas.stop()
-        await commands.stop()
+        await sender.stop()
 
-    app = create_app(Tables.of(replicas), commands, why_not_ready)
+    callbacks = None if reader is None else Callbacks(reader, sender)
+    app = create_app(Tables.of(replicas), sender, why_not_ready, callbacks=callbacks)
     app.cleanup_ctx.append(connect)
     runner = create_runner(app)
     stopped = asyncio.Event()
@@ -109,7 +154,7 @@ async def _serve(
     try:
         await runner.setup()
         await _listen(runner, host, port)
-        logging.getLogger("api").info("serving http://%s:%s, Kafka on %s", host, port, bootstrap)
+        logger.info("serving http://%s:%s, Kafka on %s", host, port, bootstrap)
         await stopped.wait()
     finally:
         await runner.cleanup()

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from api.accepted import Accepted
+from api.callback_reader import Callbacks
 from api.commands import Commands
-from api.keys import ACCEPTED, COMMANDS, NOW, READY, TABLES, WAITS
+from api.keys import ACCEPTED, CALLBACKS, COMMANDS, NOW, READY, TABLES, WAITS
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
 from api.routes import routes
@@ -34,16 +35,19 @@ def create_app(
     *,
     waits: Waits | None = None,
     now: Callable[[], int] | None = None,
+    callbacks: Callbacks | None = None,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
+    Without `callbacks` none of the gateway's is taken.
     """
     app = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock
+    app[CALLBACKS] = callbacks
     app.add_routes(routes())
     app.on_shutdown.append(_let_go)
     return app

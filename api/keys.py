@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from api.accepted import Accepted
+from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.tables import Tables
 from api.waiting import Waits
@@ -13,6 +14,8 @@ TABLES = web.AppKey("tables", Tables)
 COMMANDS = web.AppKey("commands", Commands)
 WAITS = web.AppKey("waits", Waits)
 ACCEPTED = web.AppKey("accepted", Accepted)
+CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
+"""None while no secret to verify callbacks with is configured."""
 READY: web.AppKey[Callable[[], str | None]] = web.AppKey("ready")
 """Tells why the tables can't be read yet; None once they can."""
 NOW: web.AppKey[Callable[[], int]] = web.AppKey("now")

@@ -2,11 +2,13 @@
 
     Problem
     ├── Malformed         400  the request can't be read: its JSON, a header, the query
+    ├── Unauthenticated   401  a callback that the gateway did not sign
     ├── PaymentDeclined   402  the gateway refused the payment
     ├── NotAllowed        403  it takes a role that nobody has in the open mode
     ├── NotFound          404
     ├── TooSlow           408  the body did not come in time
     ├── Conflict          409  sold out, price changed, too late to cancel, already over
+    ├── TooLarge          413  the body is longer than this route reads
     ├── UnsupportedMedia  415  the body is no plain application/json
     ├── Refused           422  fields that are wrong, or that no resort takes
     ├── Failed            500  a fault of ours; its trace is in the log
@@ -64,6 +66,16 @@ class Malformed(Problem):
     status = 400
 
 
+class Unauthenticated(Problem):
+    """Who sent the request is not proven; `scheme` is how it would be."""
+
+    status = 401
+
+    def __init__(self, name: str, detail: str, *, scheme: str) -> None:
+        super().__init__(name, detail)
+        self.headers["WWW-Authenticate"] = scheme
+
+
 class PaymentDeclined(Problem):
     """The gateway refused the payment."""
 
@@ -95,6 +107,15 @@ class Conflict(Problem):
     """The state of things does not allow it."""
 
     status = 409
+
+
+class TooLarge(Problem):
+    """The body is longer than what is read here."""
+
+    status = 413
+
+    def __init__(self, most: int) -> None:
+        super().__init__("too-large", f"a body may have up to {most >> 10} KiB here")
 
 
 class UnsupportedMedia(Problem):

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import binascii
 import re
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from secrets import token_hex
 
 from aiohttp import web
 
 from api.fields import CUSTOMER, IDENTIFIER
-from api.problems import Malformed, NotFound, TooSlow, UnsupportedMedia
+from api.problems import Malformed, NotFound, TooLarge, TooSlow, UnsupportedMedia
 from api.strict_json import NotJSON, parse
 
 LARGEST_BODY = 1 << 20
@@ -26,16 +27,9 @@ _CURSOR = re.compile(r"\d{14}/[A-Za-z0-9._~-]{1,128}", re.ASCII)
 
 async def read_object(request: web.Request) -> dict[str, object]:
     """Read the body, a JSON object. Raises Malformed, TooSlow, UnsupportedMedia."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("unsupported-media", "a body may not be compressed")
-    if request.content_type != "application/json":
-        raise UnsupportedMedia("unsupported-media", "the Content-Type has to be application/json")
+    body = await _json_body(request, request.read)
     try:
-        async with asyncio.timeout(BODY_S):
-            body = await request.read()
         value = parse(body)
-    except TimeoutError:
-        raise TooSlow("too-slow", f"the body did not come within {BODY_S} s") from None
     except NotJSON as error:
         raise Malformed(
             "malformed-json", f"the body is no JSON that is read here: {error}"
@@ -43,6 +37,34 @@ async def read_object(request: web.Request) -> dict[str, object]:
     if not isinstance(value, dict):
         raise Malformed("malformed-json", "the body has to be a JSON object")
     return value
+
+
+async def read_raw(request: web.Request, most: int) -> bytes:
+    """Read the bytes of a JSON body as they came. Raises TooLarge, TooSlow, UnsupportedMedia."""
+
+    async def read() -> bytes:
+        if (request.content_length or 0) > most:
+            raise TooLarge(most)
+        body = bytearray()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > most:
+                raise TooLarge(most)
+        return bytes(body)
+
+    return await _json_body(request, read)
+
+
+async def _json_body(request: web.Request, read: Callable[[], Awaitable[bytes]]) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("unsupported-media", "a body may not be compressed")
+    if request.content_type != "application/json":
+        raise UnsupportedMedia("unsupported-media", "the Content-Type has to be application/json")
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await read()
+    except TimeoutError:
+        raise TooSlow("too-slow", f"the body did not come within {BODY_S} s") from None
 
 
 def customer_of(request: web.Request) -> str | None:

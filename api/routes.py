@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from api import availability, cancelling, health, newest, paying, queries, reserving
+from api import availability, callbacks, cancelling, health, newest, paying, queries, reserving
 
 
 def routes() -> list[web.RouteDef]:
@@ -16,6 +16,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/reservations/{id}", queries.reservation),
         web.delete("/reservations/{id}", cancelling.cancel),
         web.post("/payments", paying.pay),
+        web.post("/payments/callbacks", callbacks.take),
         web.get("/payments", newest.payments),
         web.get("/payments/{id}", queries.payment),
         web.get("/issueds", newest.tickets),

@@ -76,7 +76,7 @@ PAYMENT_REQUESTS = Topic(
     "payment-requests", "reservation_id", (Charge, Refund), (RESERVATIONS_APP,), (PAYMENTS_APP,)
 )
 PAYMENT_OUTCOMES = Topic(
-    "payment-outcomes", "reservation_id", (PaymentOutcome,), (PAYMENTS_APP,), (PAYMENTS_APP,)
+    "payment-outcomes", "reservation_id", (PaymentOutcome,), (PAYMENTS_APP, "api"), (PAYMENTS_APP,)
 )
 PAYMENT_RESULTS = Topic(
     "payment-results",

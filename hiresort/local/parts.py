@@ -23,6 +23,9 @@ FIRST_BYTES = 1 << 20
 PORTS = {"kafka": 9092, "sandbox": 8090, "api": 8088, "reservations": 6066, "payments": 6067}
 """Where they listen unless somebody else does; the workers with their pages."""
 
+CALLBACK_PATH = "/payments/callbacks"
+"""Of the API, where the sandbox tells what became of a step."""
+
 STARTED_AFTER_KAFKA = ("sandbox", "reservations", "payments", "api")
 
 STOPPED = (("api", "payments", "reservations"), ("sandbox",), ("kafka",))
@@ -45,6 +48,18 @@ class Site:
             "HIRESORT_API": f"http://127.0.0.1:{self.ports['api']}",
             "HIRESORT_STATE": str(self.folder / "state"),
         }
+
+    @property
+    def callback_secret(self) -> Path:
+        """Return the file of the secret that the sandbox signs its callbacks with."""
+        return self.folder / "callback.secret"
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return what a part other than Kafka is told of this run."""
+        secret = {"HIRESORT_CALLBACK_SECRET_FILE": str(self.callback_secret)}
+        url = {"HIRESORT_CALLBACK_URL": self.addresses["HIRESORT_API"] + CALLBACK_PATH}
+        more = {"sandbox": secret | url, "api": secret}
+        return self.addresses | more.get(name, {})
 
     def log(self, name: str) -> Path:
         """Return the file that a part's output is appended to."""

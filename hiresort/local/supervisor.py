@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from hiresort import catalogue
+from hiresort import callback_secret, catalogue
 from hiresort.addresses import Part, Run, read_run
 from hiresort.deadlines import until
 from hiresort.local import ports, processes
@@ -72,6 +72,7 @@ class Supervisor:
             try:
                 self._start_kafka(site, begun)
                 self._fill_kafka(site)
+                self._keep_secret(site)
                 for name in STARTED_AFTER_KAFKA:
                     self._start(site, name, begun)
                 self._wait_until_ready(site)
@@ -180,9 +181,15 @@ class Supervisor:
             catalogue.load(bootstrap, catalogue.read())
             self._tell("Loaded the default catalogue")
 
+    def _keep_secret(self, site: Site) -> None:
+        try:
+            callback_secret.keep_in(site.callback_secret)
+        except OSError as error:
+            raise LocalRunError(f"{_short(site.callback_secret)}: {error.strerror}") from error
+
     def _start(self, site: Site, name: str, begun: list[str]) -> None:
         """Start a part unless it runs and was told where the others are now."""
-        environment = site.addresses
+        environment = site.environment(name)
         running = self._process(name)
         if running and self._run.parts[name].environment == environment:
             return

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from api.application import create_app, create_runner
+from api.callback_reader import Callbacks
 from api.waiting import Waits
 from tests.api.fakes import FakeWorker
 
@@ -22,11 +23,20 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-async def origin(worker: FakeWorker, waits: Waits) -> AsyncIterator[str]:
+def callbacks() -> Callbacks | None:
+    return None
+
+
+@pytest.fixture
+async def origin(
+    worker: FakeWorker, waits: Waits, callbacks: Callbacks | None
+) -> AsyncIterator[str]:
     def ready() -> str | None:
         return None if worker.mypage.restored else "being restored"
 
-    app = create_app(worker.tables, worker, ready, waits=waits, now=lambda: worker.now)
+    app = create_app(
+        worker.tables, worker, ready, waits=waits, now=lambda: worker.now, callbacks=callbacks
+    )
     runner = create_runner(app)
     await runner.setup()
     listening = socket.create_server(("127.0.0.1", 0))

@@ -6,10 +6,10 @@ The worker decides by the domain's own rules, so that what is tested is what cus
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from api import tables as api_tables
-from api.commands import Command, Undelivered
+from api.sending import Undelivered
 from api.tables import Tables, mypage_key
 from schemas.records import (
     Approved,
@@ -31,6 +31,9 @@ from schemas.records import (
 )
 from streams.domain import Cause, decide, evolve, issue, show
 from streams.engine.replica import NotRestored
+
+if TYPE_CHECKING:
+    from api.commands import Command
 
 NOW = int(datetime(2026, 9, 21, 12, tzinfo=UTC).timestamp() * 1000)
 

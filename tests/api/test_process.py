@@ -39,6 +39,39 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
+def test_a_gateway_that_nobody_knows_is_refused() -> None:
+    result = CliRunner().invoke(main, [], env={"HIRESORT_GATEWAY_KIND": "barter"})
+    assert result.exit_code == 2
+    assert "'barter' is not one of 'http', 'stripe'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [(None, 0), ("", 0o600), ("short", 0o600), ("s" * 32, 0o644)]
+)
+def test_a_secret_of_the_callbacks_that_cannot_be_used_is_told(
+    tmp_path: Path, text: str | None, mode: int
+) -> None:
+    path = tmp_path / "callback.secret"
+    if text is not None:
+        path.write_text(text)
+        path.chmod(mode)
+    result = CliRunner().invoke(main, [], env={"HIRESORT_CALLBACK_SECRET_FILE": str(path)})
+    assert result.exit_code == 2
+    assert str(path) in result.output
+    assert "s" * 32 not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_start_without_a_secret_warns_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        arguments = ["--port", str(taken.getsockname()[1]), "--state", str(tmp_path)]
+        CliRunner().invoke(main, arguments)
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "HIRESORT_CALLBACK_SECRET_FILE" in warning.getMessage()
+
+
 def test_a_state_folder_that_cannot_be_written_is_told() -> None:
     result = CliRunner().invoke(main, ["--state", "/proc/nothing"])
     assert result.exit_code == 2

@@ -40,4 +40,21 @@ def test_ports_are_published_on_loopback_only(services: dict[str, Any]) -> None:
 
 def test_every_service_that_stays_is_watched(services: dict[str, Any]) -> None:
     watched = {name for name, service in services.items() if "healthcheck" in service}
-    assert services.keys() - watched == {"topics", "doors"}
+    assert services.keys() - watched == {"topics", "secret", "doors"}
+
+
+def test_sandbox_and_api_share_the_secret_of_the_callbacks(
+    services: dict[str, Any], tmp_path: Path
+) -> None:
+    site = parts.Site(tmp_path, parts.PORTS)
+    secret = {"HIRESORT_CALLBACK_SECRET_FILE": "/run/hiresort/callback.secret"}
+    told = {"api": secret, "sandbox": site.environment("sandbox") | secret}
+    for name, expected in told.items():
+        assert _of_callbacks(services[name]["environment"]) == _of_callbacks(expected)
+        assert "secret:/run/hiresort:ro" in services[name]["volumes"]
+    assert "secret:/var/lib/hiresort" in services["secret"]["volumes"]
+    assert services["secret"]["command"][-1] == "/var/lib/hiresort/callback.secret"
+
+
+def _of_callbacks(environment: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environment.items() if "CALLBACK" in name}

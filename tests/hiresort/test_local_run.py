@@ -151,6 +151,16 @@ def test_a_port_that_is_taken_is_stepped_over_and_kept_from_then_on(
     assert read_run(tmp_path / "run.json").addresses == first.addresses
 
 
+def test_sandbox_and_api_alone_are_told_of_the_secret_of_the_callbacks(tmp_path: Path) -> None:
+    site = Site(tmp_path, parts.PORTS)
+    secret = {"HIRESORT_CALLBACK_SECRET_FILE": str(tmp_path / "callback.secret")}
+    url = {"HIRESORT_CALLBACK_URL": "http://127.0.0.1:8088/payments/callbacks"}
+    assert site.environment("sandbox") == site.addresses | secret | url
+    assert site.environment("api") == site.addresses | secret
+    for worker in ("reservations", "payments"):
+        assert site.environment(worker) == site.addresses
+
+
 def test_a_process_that_took_over_a_pid_is_not_ours(
     tmp_path: Path, sleeper: processes.Process
 ) -> None:

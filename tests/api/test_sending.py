@@ -1,0 +1,80 @@
+"""A record counts as sent once Kafka has acknowledged it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from api import sending
+from api.sending import KafkaSender, Undelivered
+from hiresort.local.kafka import LocalKafka
+from schemas.codec import Codec
+from schemas.records import Cancel, PaymentOutcome
+from topics import admin
+from topics.catalog import PARTITIONS, PAYMENT_OUTCOMES, RESERVATION_COMMANDS, Topic
+from topics.partitioner import partition_for
+
+CANCEL = Cancel(reservation_id="jeju.X", resort_id="jeju", requested_at=1)
+OUTCOME = PaymentOutcome(
+    reservation_id="jeju.X",
+    resort_id="jeju",
+    step="jeju.X/charge",
+    kind="DECLINED",
+    source="CALLBACK",
+    amount=1,
+    currency="KRW",
+    at=1,
+)
+
+
+@pytest.fixture
+async def sender(kafka: LocalKafka) -> AsyncIterator[KafkaSender]:
+    admin.apply(kafka.bootstrap)
+    sender = KafkaSender(kafka.bootstrap)
+    await sender.start()
+    yield sender
+    await sender.stop()
+
+
+@pytest.mark.parametrize(
+    ("record", "topic", "key"),
+    [(CANCEL, RESERVATION_COMMANDS, b"jeju"), (OUTCOME, PAYMENT_OUTCOMES, b"jeju.X")],
+)
+async def test_a_record_is_in_its_topic_in_the_partition_of_its_key(
+    sender: KafkaSender,
+    kafka: LocalKafka,
+    record: Cancel | PaymentOutcome,
+    topic: Topic,
+    key: bytes,
+) -> None:
+    reader = Consumer(
+        {"bootstrap.servers": kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
+    )
+    at = TopicPartition(topic.name, partition_for(key, PARTITIONS))
+    _, at.offset = await asyncio.to_thread(reader.get_watermark_offsets, at, 10)
+    reader.assign([at])
+    await sender.send(record)
+    message = await asyncio.to_thread(reader.poll, 10)
+    reader.close()
+    assert message is not None
+    assert message.key() == key
+    assert Codec(type(record)).decode(message.value() or b"") == record
+
+
+async def test_many_at_once_are_each_acknowledged(sender: KafkaSender) -> None:
+    await asyncio.gather(*(sender.send(CANCEL) for _ in range(500)))
+
+
+async def test_without_kafka_it_is_undelivered_after_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_MS", 300)
+    sender = KafkaSender("127.0.0.1:1")
+    await sender.start()
+    try:
+        async with asyncio.timeout(3):
+            with pytest.raises(Undelivered):
+                await sender.send(CANCEL)
+    finally:
+        await sender.stop()
