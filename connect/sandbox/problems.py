@@ -13,8 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from connect.sandbox.bank import KeyReused
-from connect.sandbox.bodies import BODY_BYTES, BadBody
+from connect.sandbox.bodies import BODY_BYTES
 from connect.sandbox.ledger import LedgerUnwritable
+from connect.strict_json import BadBody
 
 log = logging.getLogger(__name__)
 

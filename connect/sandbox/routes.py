@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from connect.sandbox import bodies
+from connect import strict_json
 from connect.sandbox.bank import Bank
 from connect.sandbox.bodies import BODY_BYTES, ChargeBody, RefundBody
 from connect.sandbox.faults import FaultPlan, Faults
@@ -150,7 +150,7 @@ async def _body(request: web.Request, shape: type[T]) -> T:
             body = await request.read()
     except TimeoutError:
         raise Problem(408, "slow-body", f"a body arrives within {BODY_S:.0f} s") from None
-    return bodies.read(body, shape)
+    return strict_json.read(body, shape)
 
 
 def _parameters(request: web.Request, *names: str) -> dict[str, str]:
