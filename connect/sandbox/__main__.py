@@ -4,18 +4,22 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import math
 import signal
 import time
 from pathlib import Path
 
 import click
+import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
+from connect.callbacks import read_secrets
 from connect.sandbox.bank import Bank
+from connect.sandbox.callbacks import Sender
 from connect.sandbox.faults import FaultPlan, Faults
 from connect.sandbox.ledger import LedgerError, LedgerFile
+from connect.sandbox.options import fault_options
 from connect.sandbox.routes import create_app
 
 log = logging.getLogger("connect.sandbox")
@@ -37,29 +41,78 @@ class CannotStart(click.ClickException):
     required=True,
     help="The file that remembers every step; made when it is not there.",
 )
-@click.option("--decline", type=click.FloatRange(0, 1), default=0.0, help="Share of charges, 0-1.")
-@click.option("--delay-ms", type=click.IntRange(0, 600_000), default=0, help="Of each decision.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Which are declined.")
-def main(host: str, port: int, path: Path, decline: float, delay_ms: int, seed: int) -> None:
-    """A payment gateway to try against. No money moves; anyone on this machine may charge."""
+@click.option(
+    "--callback-url",
+    envvar="HIRESORT_CALLBACK_URL",
+    show_envvar=True,
+    help="Where what was decided is told, on loopback; without it nobody is called back.",
+)
+@click.option(
+    "--callback-secret-file",
+    "secret_file",
+    type=click.Path(path_type=Path),
+    envvar="HIRESORT_CALLBACK_SECRET_FILE",
+    show_envvar=True,
+    help="Its first line signs the callbacks; nobody else may read the file.",
+)
+@fault_options
+def main(
+    *,
+    host: str,
+    port: int,
+    path: Path,
+    callback_url: str | None,
+    secret_file: Path | None,
+    **faults: float,
+) -> None:
+    """A payment gateway to try against. No money moves; anyone on this machine may charge.
+
+    The faults are those of PUT /faults, which replaces them while it runs.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("aiohttp.server").addFilter(_in_one_line)
-    if math.isnan(decline):  # which click finds within every range
-        raise CannotStart("--decline is a number from 0 to 1")
     if not _is_loopback(host):
         raise CannotStart(
             f"--host {host}: the sandbox asks nobody who they are, "
             "so it listens on loopback only: 127.0.0.1, ::1 or localhost"
         )
-    faults = Faults(decline=decline, delay_ms=delay_ms, seed=seed)
+    plan = FaultPlan(_faults(faults))
+    sender = _sender(callback_url, secret_file, plan) if callback_url else None
     with contextlib.ExitStack() as stack:
         try:
             ledger = LedgerFile(path)
             stack.callback(ledger.close)
-            bank = Bank(ledger, lambda: time.time_ns() // 1_000_000)
+            bank = Bank(ledger, _now_ms)
         except LedgerError as error:
             raise CannotStart(str(error)) from error
-        asyncio.run(_serve(create_app(bank, FaultPlan(faults)), host, port, path))
+        asyncio.run(_serve(create_app(bank, plan, sender), host, port, path))
+
+
+def _faults(options: dict[str, float]) -> Faults:
+    try:
+        return msgspec.convert(options, Faults)
+    except msgspec.ValidationError as error:
+        raise CannotStart(str(error)) from None
+
+
+def _sender(text: str, secret_file: Path | None, plan: FaultPlan) -> Sender:
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not _is_loopback(url.host or "") or url.user:
+        raise CannotStart("--callback-url is http://HOST:PORT/PATH, or https://, on loopback")
+    if secret_file is None:
+        raise CannotStart("callbacks are signed: name a file in HIRESORT_CALLBACK_SECRET_FILE")
+    try:
+        secret = read_secrets(secret_file)[0]
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
+    return Sender(url, secret, plan, _now_ms)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _serve(app: web.Application, host: str, port: int, path: Path) -> None:

@@ -55,7 +55,7 @@ class Bank:
         """
         self.entries: list[Entry] = []
         self.totals: dict[str, Totals] = {}
-        self._clock = clock
+        self.clock = clock
         self._ledger = ledger
         self._lines: dict[str, Line] = {}
         self._payments: dict[str, Captured] = {}
@@ -81,6 +81,11 @@ class Bank:
         """The answer that `step` was given; None when it has none."""
         line = self._lines.get(step)
         return line.answer if line else None
+
+    def reservation_of(self, payment_id: str) -> str | None:
+        """The reservation that a payment was made for; None for no payment of ours."""
+        payment = self._payments.get(payment_id)
+        return payment.reservation_id if payment else None
 
     def charge(self, step: str, body: ChargeBody, *, declined: bool) -> tuple[Answer, bool]:
         """Capture, or decline; the answer, and whether it was given just now.
@@ -143,7 +148,7 @@ class Bank:
             reservation_id=reservation_id,
             amount=answer.amount,
             currency=answer.currency,
-            at=self._clock(),
+            at=self.clock(),
         )
         line = Line(step=step, asked=asked, answer=answer, entry=entry)
         self._ledger.append(line)

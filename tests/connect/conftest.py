@@ -4,16 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from connect.sandbox.bank import Bank
 from connect.sandbox.faults import FaultPlan, Faults
 from connect.sandbox.ledger import LedgerFile
-from connect.sandbox.routes import create_app
+from tests.connect.sandbox_server import Client, client_of
 from tests.connect.scripted import World
 
-Client = TestClient[web.Request, web.Application]
 AT = 1_700_000_000_000
 
 
@@ -34,10 +31,7 @@ def bank(tmp_path: Path) -> Iterator[Bank]:
 @pytest.fixture
 async def sandbox(bank: Bank, plan: FaultPlan) -> AsyncIterator[Client]:
     """A client of a running sandbox; `.make_url("/")` is its address."""
-    server = TestServer(create_app(bank, plan), host="127.0.0.1")
-    # As the command runs it: a compressed body is refused, not unpacked.
-    await server.start_server(auto_decompress=False)
-    async with TestClient(server) as client:
+    async with client_of(bank, plan) as client:
         yield client
 
 

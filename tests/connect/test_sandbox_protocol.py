@@ -213,22 +213,37 @@ async def test_a_ledger_page_after_the_end_is_empty(sandbox: Client) -> None:
 
 
 async def test_faults_are_set_as_a_whole_while_it_runs(sandbox: Client) -> None:
+    without = await (await sandbox.get("/faults")).json()
     await sandbox.put("/faults", json={"decline": 0.1, "delay_ms": 5})
-    assert await (await sandbox.get("/faults")).json() == {
-        "decline": 0.1,
-        "delay_ms": 5,
-        "seed": 0,
-    }
+    plan = await (await sandbox.get("/faults")).json()
+    assert plan == without | {"decline": 0.1, "delay_ms": 5}
     await sandbox.put("/faults", json={"delay_ms": 7})
-    assert (await (await sandbox.get("/faults")).json())["decline"] == 0
+    assert await (await sandbox.get("/faults")).json() == without | {"delay_ms": 7}
 
 
 @pytest.mark.parametrize(
-    "body", [{"decline": 1.1}, {"decline": -0.1}, {"delay_ms": 0.5}, {"delay_ms": -1}, {"x": 1}, []]
+    "body",
+    [
+        {"decline": 1.1},
+        {"decline": -0.1},
+        {"delay_ms": 0.5},
+        {"delay_ms": -1},
+        {"error_before": 0.6, "cut_after": 0.5},
+        {"callbacks": 11},
+        {"down": 1},
+        {"x": 1},
+        [],
+    ],
 )
 async def test_a_plan_that_cannot_be_is_refused(sandbox: Client, body: object) -> None:
+    before = await (await sandbox.get("/faults")).json()
     assert (await sandbox.put("/faults", json=body)).status == 400
-    assert await (await sandbox.get("/faults")).json() == {"decline": 0, "delay_ms": 0, "seed": 0}
+    assert await (await sandbox.get("/faults")).json() == before
+
+
+async def test_shares_that_come_to_one_are_a_plan(sandbox: Client) -> None:
+    shares = {"error_before": 0.1, "hang_before": 0.2, "cut_before": 0.3, "cut_after": 0.4}
+    assert (await sandbox.put("/faults", json=shares)).status == 200
 
 
 def test_which_charges_are_declined_follows_from_the_step_and_the_seed() -> None:
@@ -339,6 +354,8 @@ async def test_a_charge_has_one_usable_key(sandbox: Client, keys: list[str]) -> 
         "/steps?key=",
         "/steps?key=a&key=b",
         "/steps?key=a&x=b",
+        "/steps?key=a%09b",
+        f"/steps?key={'k' * 256}",
         "/ledger?after=-1",
         "/ledger?after=x",
         "/ledger?after=1_0",
@@ -347,6 +364,8 @@ async def test_a_charge_has_one_usable_key(sandbox: Client, keys: list[str]) -> 
         "/ledger?limit=0",
         "/ledger?limit=1001",
         "/ledger?limit=1&limit=2",
+        "/calls?after=-1",
+        "/calls?limit=1001",
     ],
 )
 async def test_a_query_that_is_not_as_asked_is_a_problem(sandbox: Client, path: str) -> None:
