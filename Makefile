@@ -6,6 +6,7 @@ DEPENDENCIES := $(VENV)/.dependencies-from-lock
 FROM_PYTHON := $(patsubst %.pxd,%.py,$(wildcard streams/engine/*.pxd))
 IN_C := setup.py $(wildcard schemas/*.pyx schemas/*.pxd streams/engine/*.pyx streams/engine/*.pxd) $(FROM_PYTHON)
 KILLS ?= 5
+N ?= 20000
 SEEDS ?= 200
 SECONDS ?= 60
 AWAY ?= 60
@@ -19,8 +20,9 @@ BENCH_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make bench-lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test kills faults sanitize lint format lock bench bench-quick \
-	bench-report bench-lock bench-takeover bench-fairness simulate simulate-mutants
+.PHONY: help up down clean status test kills faults payments-faults payments-slow \
+	sanitize lint format lock bench bench-quick bench-report bench-lock bench-takeover \
+	bench-fairness simulate simulate-mutants
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,6 +54,13 @@ simulate-mutants: $(STAMP)  ## Have the simulation find each of the known mistak
 faults: $(STAMP)  ## Take Kafka away from working workers for AWAY seconds, and what else they need
 	KAFKA_AWAY_S=$(AWAY) $(BIN)/pytest -v tests/engine/test_failures.py tests/engine/test_signals.py \
 		tests/engine/log/test_outages.py tests/engine/log/test_refusals_by_kafka.py
+
+payments-faults: $(STAMP)  ## Make N reservations while payments fail in every way and workers are killed KILLS times
+	$(BIN)/python -m tests.faults.payments_run --reservations $(N) --kills $(KILLS)
+
+payments-slow: SECONDS = 120
+payments-slow: $(STAMP)  ## Slow the payment gateway down to 30 s a call for SECONDS, and measure
+	$(BIN)/python -m tests.faults.payments_slow --seconds $(SECONDS)
 
 sanitize: $(STAMP)  ## Test and fuzz the modules in C, built with sanitizers, for SECONDS
 	CFLAGS="-O1 -fno-omit-frame-pointer $(SANITIZE)" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q \

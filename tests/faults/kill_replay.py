@@ -8,12 +8,9 @@ Everything runs in a folder of its own, on free ports, by the same commands a us
 """
 
 import argparse
-import os
 import random
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +18,10 @@ from pathlib import Path
 import click
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from hiresort.addresses import Run, read_run
 from hiresort.deadlines import until
+from tests.faults.local_run import NotUp, in_own_folder, local_run
 from topics.catalog import RESERVATION_EVENTS
 
-HIRESORT = [sys.executable, "-m", "hiresort"]
-WORKERS = ("reservations", "payments")
 EVENTS_A_RESERVATION = 3
 """Fewer than there are, so that every kill falls into the replay."""
 PATIENCE_S = 600.0
@@ -38,30 +33,24 @@ def run(replayed: Sequence[str], kills: int, expected: int, seed: int, folder: P
     `replayed` are the arguments of `hiresort replay`, `expected` about how many reservations that
     is: the kills are spread at random over their events.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HIRESORT_")}
-
-    def hiresort(*arguments: str) -> int:
-        command = [*HIRESORT, *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
-
-    if hiresort("up"):
-        return 1
     try:
-        replay = subprocess.Popen([*HIRESORT, "replay", *replayed], cwd=folder, env=environment)
-        made = last = 0
-        for mark in _marks(expected, kills, seed):
-            if not _reaches(max(mark, last), replay, folder):
-                break
-            last = _kill_workers(folder)
-            made += 1
-            if hiresort("up"):
-                return 1
-        replayed_ill = replay.wait(PATIENCE_S)
-        audited_ill = hiresort("audit", "--ledger", _run(folder).addresses["HIRESORT_GATEWAY"])
-        click.echo(f"{made} of {kills} kills fell into the replay")
-        return 1 if replayed_ill or audited_ill or made < kills else 0
-    finally:
-        hiresort("clean")
+        with local_run(folder, {}) as running:
+            bootstrap = running.address("HIRESORT_BOOTSTRAP")
+            replay = running.begin("replay", *replayed)
+            made = last = 0
+            for mark in _marks(expected, kills, seed):
+                if not _reaches(max(mark, last), replay, bootstrap):
+                    break
+                running.kill_workers()
+                made, last = made + 1, _events(bootstrap)
+                click.echo(f"{time.strftime('%H:%M:%S')} killed both workers at {last} events")
+                running.up()
+            replayed_ill = replay.wait(PATIENCE_S)
+            audited_ill = running.hiresort("audit", "--ledger", running.address("HIRESORT_GATEWAY"))
+            click.echo(f"{made} of {kills} kills fell into the replay")
+            return 1 if replayed_ill or audited_ill or made < kills else 0
+    except NotUp:
+        return 1
 
 
 def _marks(expected: int, kills: int, seed: int) -> list[int]:
@@ -70,26 +59,9 @@ def _marks(expected: int, kills: int, seed: int) -> list[int]:
     return sorted(drawn.sample(range(expected * EVENTS_A_RESERVATION), kills))
 
 
-def _reaches(mark: int, replay: subprocess.Popen[bytes], folder: Path) -> bool:
-    bootstrap = _run(folder).addresses["HIRESORT_BOOTSTRAP"]
+def _reaches(mark: int, replay: subprocess.Popen[bytes], bootstrap: str) -> bool:
     until(lambda: replay.poll() is not None or _events(bootstrap) > mark, PATIENCE_S)
     return replay.poll() is None and _events(bootstrap) > mark
-
-
-def _kill_workers(folder: Path) -> int:
-    """Kill both, and answer how many events there were then."""
-    run = _run(folder)
-    for name in WORKERS:
-        pid = run.parts[name].pid
-        if pid is not None:
-            os.killpg(pid, signal.SIGKILL)
-    events = _events(run.addresses["HIRESORT_BOOTSTRAP"])
-    click.echo(f"{time.strftime('%H:%M:%S')} killed both workers at {events} events")
-    return events
-
-
-def _run(folder: Path) -> Run:
-    return read_run(folder / ".hiresort/run.json")
 
 
 def _events(bootstrap: str) -> int:
@@ -106,7 +78,7 @@ def _events(bootstrap: str) -> int:
 
 
 def main() -> int:
-    """Parse the command line and run the proof in a folder that is removed afterwards."""
+    """Parse the command line and run the proof."""
     parser = argparse.ArgumentParser(description="Replay while both workers are killed.")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--expected", type=int, default=40_000, help="reservations, about")
@@ -116,8 +88,9 @@ def main() -> int:
     )
     options = parser.parse_args()
     replayed = [str(Path(a).resolve()) if Path(a).exists() else a for a in options.replayed]
-    with tempfile.TemporaryDirectory(prefix="hiresort-kills-") as folder:
-        return run(replayed, options.kills, options.expected, options.seed, Path(folder))
+    return in_own_folder(
+        lambda folder: run(replayed, options.kills, options.expected, options.seed, folder)
+    )
 
 
 if __name__ == "__main__":
