@@ -8,6 +8,7 @@ Errors (none reaches an HTTP client of ours; the caller works each off):
     GatewayError                step, reason
     +-- Unsent                  nothing reached the gateway: safe to send again
     +-- Unknown                 it may have reached it, no answer to believe: ask by step
+    |   +-- Undecided           the gateway says that it has not decided yet
     +-- KeyReused               the gateway holds this step for another request: ask by step
 """
 
@@ -46,8 +47,21 @@ class Unknown(GatewayError):
     """The gateway may have done what was asked."""
 
 
+class Undecided(Unknown):
+    """The gateway works, and has the step, but can't say yet how it ends."""
+
+
 class KeyReused(GatewayError):
     """The gateway has answered this step before, for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds: to connect, between two pieces of an answer, and for a call as a whole."""
+
+    connect_s: float = 2.0
+    read_s: float = 10.0
+    total_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +95,12 @@ class _NeverSeen(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway:
     """One client for the whole process; enter it with `async with` before its first call.
 
-    Any number of tasks may call at once; over `connections` they wait for one, at most
-    `connect_timeout_s`.
+    Any number of tasks may call at once; over `connections` they wait for one, as long as it may
+    take to connect.
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        connect_timeout_s: float = 2.0,
-        read_timeout_s: float = 10.0,
-        total_timeout_s: float = 15.0,
-        connections: int = 64,
+        self, url: str, timeouts: Timeouts | None = None, *, connections: int = 64
     ) -> None:
         """`url` is the gateway's http or https address; raises ValueError for anything else."""
         base = URL(url)
@@ -102,8 +110,9 @@ class Gateway:
         self._refunds = base / "refunds"
         self._steps = base / "steps"
         self._connections = connections
+        timeouts = timeouts or Timeouts()
         self._timeout = aiohttp.ClientTimeout(
-            total=total_timeout_s, connect=connect_timeout_s, sock_read=read_timeout_s
+            total=timeouts.total_s, connect=timeouts.connect_s, sock_read=timeouts.read_s
         )
         self._session: aiohttp.ClientSession | None = None
 

@@ -5,13 +5,20 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from connect.gateway import ANSWER_BYTES, Answer, Gateway, KeyReused, Unknown, Unsent
+from connect.gateway import (
+    ANSWER_BYTES,
+    Answer,
+    Gateway,
+    KeyReused,
+    Timeouts,
+    Unknown,
+    Unsent,
+)
 from connect.sandbox.bank import Bank
 from connect.sandbox.faults import FaultPlan, Faults
 
@@ -67,7 +74,9 @@ async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 @asynccontextmanager
-async def talking_to(talk: Talk, **settings: Any) -> AsyncIterator[Gateway]:  # noqa: ANN401 - as Gateway takes them
+async def talking_to(
+    talk: Talk, timeouts: Timeouts | None = None, connections: int = 64
+) -> AsyncIterator[Gateway]:
     """A gateway client whose gateway is a server of a few scripted bytes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,7 +89,10 @@ async def talking_to(talk: Talk, **settings: Any) -> AsyncIterator[Gateway]:  # 
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Gateway(f"http://127.0.0.1:{port}", **settings) as gateway:
+    async with (
+        server,
+        Gateway(f"http://127.0.0.1:{port}", timeouts, connections=connections) as gateway,
+    ):
         yield gateway
 
 
@@ -234,12 +246,12 @@ async def test_a_connection_cut_after_sending_leaves_the_outcome_unknown(data: b
 
 @pytest.mark.parametrize(
     ("talk", "timeouts"),
-    [(hanging, {"read_timeout_s": 0.1}), (dripping, {"total_timeout_s": 0.2})],
+    [(hanging, Timeouts(read_s=0.1)), (dripping, Timeouts(total_s=0.2))],
 )
 async def test_a_timeout_after_sending_leaves_the_outcome_unknown(
-    talk: Talk, timeouts: dict[str, float]
+    talk: Talk, timeouts: Timeouts
 ) -> None:
-    async with talking_to(talk, **timeouts) as gateway:
+    async with talking_to(talk, timeouts) as gateway:
         with pytest.raises(Unknown):
             await charge(gateway)
 
@@ -255,7 +267,7 @@ async def test_a_refused_connection_means_unsent() -> None:
 
 async def test_a_connection_not_made_in_time_means_unsent() -> None:
     with deaf() as port:
-        async with Gateway(f"http://127.0.0.1:{port}", connect_timeout_s=0.1) as gateway:
+        async with Gateway(f"http://127.0.0.1:{port}", Timeouts(connect_s=0.1)) as gateway:
             with pytest.raises(Unsent):
                 await charge(gateway)
 
@@ -274,8 +286,7 @@ def deaf() -> Iterator[int]:
 
 
 async def test_a_call_that_finds_no_free_connection_means_unsent() -> None:
-    settings = {"connect_timeout_s": 0.1, "read_timeout_s": 0.4, "connections": 1}
-    async with talking_to(hanging, **settings) as gateway:
+    async with talking_to(hanging, Timeouts(0.1, 0.4), connections=1) as gateway:
         ends = await asyncio.gather(
             charge(gateway, "r/charge"), charge(gateway, "s/charge"), return_exceptions=True
         )
