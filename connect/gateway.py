@@ -8,6 +8,7 @@ Errors (none reaches an HTTP client of ours; the caller works each off):
     GatewayError                step, reason
     +-- Unsent                  nothing reached the gateway: safe to send again
     +-- Unknown                 it may have reached it, no answer to believe: ask by step
+    |   +-- Undecided           the gateway says that it has not decided yet
     +-- KeyReused               the gateway holds this step for another request: ask by step
 """
 
@@ -44,6 +45,10 @@ class Unsent(GatewayError):
 
 class Unknown(GatewayError):
     """The gateway may have done what was asked."""
+
+
+class Undecided(Unknown):
+    """The gateway works, and has the step, but can't say yet how it ends."""
 
 
 class KeyReused(GatewayError):
