@@ -4,16 +4,14 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from connect.breaker import Breaker
-from connect.gateway import Answer, KeyReused, Unknown, Unsent
+from connect.gateway import Answer, KeyReused, Undecided, Unknown, Unsent
 from schemas.records import Intent, OutcomeSource, PaymentOutcome
 
 NOT_SENT_IN_TIME = "NOT_SENT_IN_TIME"
 """Reason of UNAVAILABLE: the charge's not_after came before the gateway could be reached."""
-
-T = TypeVar("T")
 
 _KINDS = {"CHARGE": ("APPROVED", "DECLINED"), "REFUND": ("REFUNDED", "REFUND_FAILED")}
 
@@ -112,7 +110,7 @@ class Attempts:
             GatewayError: the outcome is not known after it.
         """
         if doubt.since is not None:
-            answer = await self._ask(partial(self._gateway.inquire, intent.step))
+            answer = await self._inquire(intent.step)
             if answer:
                 return self._said(intent, answer, "INQUIRY")
         # One look at the clock decides both: a charge is sent, or judged as one that never was.
@@ -121,7 +119,20 @@ class Attempts:
             if before is not None and now - before < self.pace.sure_ms:
                 raise Unknown(intent.step, "never seen, but it may still be on its way")
             return self.unavailable(intent, NOT_SENT_IN_TIME, self.pace.retry_after_ms)
-        return self._said(intent, await self._ask(partial(self._send, send, doubt, now)), "ANSWER")
+        with self.breaker.call() as place:
+            try:
+                answer = await self._send(send, doubt, now)
+            except (KeyReused, Undecided):  # answers, and given in time
+                place.forgive()
+                raise
+        return self._said(intent, answer, "ANSWER")
+
+    def surely_in_ms(self, intent: Intent, doubt: Doubt) -> int:
+        """How long until "never seen" proves that a charge past its time was never sent."""
+        now = self.clock()
+        if doubt.since is None or intent.not_after is None or now < intent.not_after:
+            return 0
+        return doubt.since + self.pace.sure_ms - now
 
     def unavailable(self, intent: Intent, reason: str, retry_in_ms: float) -> PaymentOutcome:
         """The outcome of a charge that was never sent."""
@@ -152,13 +163,16 @@ class Attempts:
             doubt.since = self.clock()
             raise
 
-    async def _ask(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _inquire(self, step: str) -> Answer | None:
+        """Ask what became of it. That this works does not say that money can be moved again."""
         with self.breaker.call() as place:
             try:
-                return await call()
-            except KeyReused:  # an answer, and given in time
-                place.forgive()
+                answer = await self._gateway.inquire(step)
+            except Undecided:
+                place.disregard()
                 raise
+            place.disregard()
+            return answer
 
     def _said(self, intent: Intent, answer: Answer, source: OutcomeSource) -> PaymentOutcome:
         """The outcome that an answer means; of another amount too: the domain judges that."""

@@ -211,12 +211,16 @@ class Call:
     era: int
     probe: bool = False
     told: bool = field(default=False, init=False)
-    """Whether it has counted already, as slow."""
+    """Whether it has counted already, as slow, or is not to count."""
     _forgiven: bool = field(default=False, init=False)
 
     def forgive(self) -> None:
         """Count the call as passed whatever error it ends with: the gateway has answered."""
         self._forgiven = True
+
+    def disregard(self) -> None:
+        """Count the call for nothing from now on, however it ends."""
+        self.told = True
 
     def __enter__(self) -> Self:
         return self

@@ -191,6 +191,8 @@ class Caller:
         if held.may_be_refused and held.intent.not_after is not None:
             # The customer learns at once that it is too late.
             wait_ms = min(wait_ms, max(0, held.intent.not_after - self._clock()))
+        if (surely_ms := self._attempts.surely_in_ms(held.intent, held.doubt)) > 0:
+            wait_ms = min(wait_ms, surely_ms)
         if held.attempts & (held.attempts - 1) == 0:
             # Attempts 1, 2, 4, 8, ...: a long outage with many steps must not fill the log.
             log.warning(

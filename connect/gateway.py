@@ -192,6 +192,8 @@ class Gateway:
             return _answer(step, status, body)
         if status == HTTPStatus.NOT_FOUND and _names(step, body):
             return None
+        if status == HTTPStatus.ACCEPTED:
+            raise Undecided(step, "the gateway is deciding it")
         raise Unknown(step, f"the gateway answered {status} to an inquiry")
 
     async def _post(self, url: URL, step: str, request: dict[str, str | int]) -> Answer:

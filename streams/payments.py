@@ -12,7 +12,7 @@ faust -A streams.payments worker -l info
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from mode import Service
@@ -20,7 +20,7 @@ from mode import Service
 from connect.attempt import Attempts
 from connect.breaker import Breaker
 from connect.caller import Caller
-from connect.gateway import Gateway
+from connect.choosing import gateway_of
 from connect.gateway_metrics import GatewayMetrics
 from connect.limits import GatewayLimits
 from schemas.records import Intent, PaymentOutcome
@@ -28,6 +28,10 @@ from streams.app import create_app, table, topic
 from streams.domain.paying import answered, asked, intent_of, judged, result_of
 from streams.engine.metrics import Metrics
 from topics import catalog
+
+if TYPE_CHECKING:
+    from connect.gateway import Gateway
+    from connect.stripe_gateway import StripeGateway
 
 
 def _limits() -> GatewayLimits:
@@ -37,12 +41,11 @@ def _limits() -> GatewayLimits:
         raise click.UsageError(str(exc)) from exc
 
 
-def _gateway() -> Gateway:
-    url = os.environ.get("HIRESORT_GATEWAY", "http://127.0.0.1:8090")
+def _gateway() -> "Gateway | StripeGateway":
     try:
-        return Gateway(url, limits.timeouts, connections=limits.room.calls)
+        return gateway_of(os.environ, limits.timeouts, connections=limits.room.calls)
     except ValueError as exc:
-        raise click.UsageError(f"HIRESORT_GATEWAY: {exc}") from exc
+        raise click.UsageError(str(exc)) from exc
 
 
 app = create_app(catalog.PAYMENTS_APP)
