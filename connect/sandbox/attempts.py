@@ -10,7 +10,7 @@ from connect.sandbox.faults import AFTER, Fault
 from connect.sandbox.keys import CALLS, PLAN
 from connect.sandbox.problems import Problem
 
-LOOK_S = 0.1
+LOOK_S = 0.05
 """How often it is looked whether a client that waits has gone: the server does not say."""
 
 

@@ -223,7 +223,7 @@ def _is_taken(said: int | str) -> bool:
     return isinstance(said, int) and 200 <= said < 300  # noqa: PLR2004 - 2xx
 
 
-def _body(step: str, reservation_id: str, answer: Answer, at: int, mark: str = "") -> bytes:
+def _body(step: str, reservation_id: str, answer: Answer, at: int, mark: str = "told ") -> bytes:
     # The event follows from the step: each delivery of it has the same.
     event = "evt_" + hashlib.sha256(f"{mark}{step}".encode()).hexdigest()[:24]
     said = {
