@@ -7,6 +7,7 @@ import pytest
 
 from connect.breaker import Limits
 from connect.caller import Caller
+from connect.gateway import Undecided
 from tests.connect.scripted import (
     APPROVED,
     NOT_AFTER,
@@ -179,3 +180,35 @@ async def test_steps_are_counted_by_what_they_wait_for(world: World) -> None:
     await world.time.to(NOT_AFTER)
     await caller.close()
     assert not caller.steps()
+
+
+async def test_an_inquiry_that_works_does_not_close_the_breaker(world: World) -> None:
+    caller = await shut(world)
+    for number in range(9):
+        world.gateway.inquiries[f"{number}/charge"] = deque([APPROVED])
+        caller.submit(charge(f"{number}/charge"), 0, inquire=True)
+    for number in range(4):
+        world.gateway.sends[f"{number}/refund/p"] = deque([UNSENT])
+    await world.time.to(10_000)
+    assert world.breaker.state != "CLOSED"
+    await caller.close()
+
+
+async def test_that_it_is_still_deciding_is_no_failure(world: World) -> None:
+    caller = world.a_caller(limits=LIMITS)
+    for number in range(10):
+        world.gateway.inquiries[f"{number}/charge"] = deque([Undecided("s", "wait"), APPROVED])
+        caller.submit(charge(f"{number}/charge"), 0, inquire=True)
+    await world.time.to(5_000)
+    assert world.kinds == ["APPROVED"] * 10
+    assert world.breaker.counters.opened == 0
+    await caller.close()
+
+
+async def test_a_late_charge_is_asked_for_when_it_is_sure(world: World) -> None:
+    """And not only when a pause that has grown is over."""
+    world.time.now = NOT_AFTER
+    world.gateway.inquiries["r/charge"] = deque([None])
+    world.caller.submit(charge(), 0, inquire=True)
+    await world.time.to(NOT_AFTER + 5_000)
+    assert world.kinds == ["UNAVAILABLE"]
