@@ -1,16 +1,14 @@
 """Answers in JSON; those from tables say how old they may be."""
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
 from api.problems import NotFound
-from api.tables import View
+from api.views import Aged
 
 
 def answer(
-    body: object, *views: View[Any], status: int = 200, location: str | None = None
+    body: object, *views: Aged, status: int = 200, location: str | None = None
 ) -> web.Response:
     """Answer `body`, which was read from these tables."""
     headers = staleness(*views)
@@ -25,14 +23,14 @@ def answer(
     )
 
 
-def not_found(detail: str, *views: View[Any]) -> NotFound:
+def not_found(detail: str, *views: Aged) -> NotFound:
     """Return the problem of what is not, or not yet, in these tables."""
     problem = NotFound(detail)
     problem.headers |= staleness(*views)
     return problem
 
 
-def staleness(*views: View[Any]) -> dict[str, str]:
+def staleness(*views: Aged) -> dict[str, str]:
     """Return the headers that say how old these tables may be."""
     if not views:
         return {}

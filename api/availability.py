@@ -9,7 +9,7 @@ from api.fields import parse_day
 from api.keys import NOW, TABLES
 from api.problems import Malformed
 from api.queries import resort_in_path
-from api.tables import View
+from api.views import View
 from schemas.records import Availability, Resort, RoomType
 
 LONGEST_SPAN = 366
@@ -30,7 +30,7 @@ async def availability(request: web.Request) -> web.Response:
                 "room_type": offered.room_type,
                 "sleeps": offered.sleeps,
                 "price": offered.price,
-                "nights": _nights(tables.availability, resort, offered, first, behind),
+                "nights": await _nights(tables.availability, resort, offered, first, behind),
             }
             for offered in resort.room_types
         ],
@@ -38,11 +38,11 @@ async def availability(request: web.Request) -> web.Response:
     return answer(body, tables.availability, tables.resorts)
 
 
-def _nights(
+async def _nights(
     rows: View[Availability], resort: Resort, offered: RoomType, first: date, behind: date
 ) -> list[dict[str, object]]:
     prefix = f"{resort.resort_id}/{offered.room_type}/"
-    found = rows.scan(prefix + first.isoformat(), prefix + behind.isoformat())
+    found = await rows.scan(prefix + first.isoformat(), prefix + behind.isoformat())
     taken = {key.removeprefix(prefix): row for key, row in found}
     nobody = Availability(held=0, confirmed=0)
     nights = []

@@ -21,14 +21,14 @@ async def cancel(request: web.Request) -> web.Response:
     What is over already is left as it is, and shown.
     """
     reservation_id = requests.id_of(request, "reservation")
-    found = known(request, reservation_id)
+    found = await known(request, reservation_id)
     tables = request.app[TABLES]
     is_over = not isinstance(found, Reserve) and found.status in OVER
     row = found if is_over else await _decision(request, found)
     shapes = Shapes(requests.origin_of(request), tables.resorts)
     if row is not None:
         return answer(shapes.known(row), tables.mypage, tables.resorts)
-    shape = shapes.known(known(request, reservation_id))
+    shape = shapes.known(await known(request, reservation_id))
     location = f"/reservations/{reservation_id}"
     return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
 
@@ -44,8 +44,8 @@ async def _decision(request: web.Request, found: MyPage | Reserve) -> MyPage | N
         requested_at=request.app[NOW](),
     )
 
-    def look() -> MyPage | None:
-        row = mypage.get(key)
+    async def look() -> MyPage | None:
+        row = await mypage.get(key)
         if row is None or row.status in OVER:
             return row
         if any(c.type == "CancelRefused" and c.version > seen for c in row.history):

@@ -7,13 +7,13 @@ from api.keys import ACCEPTED, TABLES
 from schemas.records import MyPage, Reserve
 
 
-def known(request: web.Request, reservation_id: str) -> MyPage | Reserve:
+async def known(request: web.Request, reservation_id: str) -> MyPage | Reserve:
     """Return the reservation, or the command that asks for it as long as nobody decided it.
 
     Raises NotFound, and NotRestored before the tables can be read.
     """
     tables, accepted = request.app[TABLES], request.app[ACCEPTED]
-    found = tables.reservation(reservation_id) or accepted.get(reservation_id)
+    found = await tables.reservation(reservation_id) or accepted.get(reservation_id)
     if found is None:
         raise not_found("there is no reservation of this id", tables.reservations)
     return found

@@ -12,8 +12,8 @@ async def reservations(request: web.Request) -> web.Response:
     """The newest reservations."""
     tables, shapes = reading(request)
     rows = [
-        tables.reservation(row.reservation_id)
-        for _, row in tables.reservations.indexed("", limit=NEWEST)
+        await tables.reservation(row.reservation_id)
+        for _, row in await tables.reservations.indexed("", limit=NEWEST)
     ]
     items = [shapes.reservation(row) for row in rows if row is not None]
     body = shapes.collection("reservations", items, "/reservations")
@@ -23,14 +23,14 @@ async def reservations(request: web.Request) -> web.Response:
 async def views(request: web.Request) -> web.Response:
     """The newest lines of all customers' mypages."""
     tables, shapes = reading(request)
-    items = [shapes.view(row) for _, row in tables.mypage.indexed("/", limit=NEWEST)]
+    items = [shapes.view(row) for _, row in await tables.mypage.indexed("/", limit=NEWEST)]
     return answer(shapes.collection("views", items, "/views"), tables.mypage, tables.resorts)
 
 
 async def tickets(request: web.Request) -> web.Response:
     """The newest tickets."""
     tables, shapes = reading(request)
-    items = [shapes.ticket(row) for _, row in tables.tickets.indexed("", limit=NEWEST)]
+    items = [shapes.ticket(row) for _, row in await tables.tickets.indexed("", limit=NEWEST)]
     return answer(shapes.collection("issueds", items, "/issueds"), tables.tickets, tables.resorts)
 
 
@@ -38,8 +38,8 @@ async def payments(request: web.Request) -> web.Response:
     """The newest payments."""
     tables, shapes = reading(request)
     items = [
-        shapes.payment(row, tables.reservation(row.reservation_id))
-        for _, row in tables.payments.indexed("", limit=NEWEST)
+        shapes.payment(row, await tables.reservation(row.reservation_id))
+        for _, row in await tables.payments.indexed("", limit=NEWEST)
     ]
     body = shapes.collection("payments", items, "/payments")
     return answer(body, tables.payments, tables.mypage, tables.resorts)

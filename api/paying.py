@@ -23,7 +23,7 @@ async def pay(request: web.Request) -> web.Response:
     """Pay, and answer once the outcome is known or the client's wait is over."""
     reservation_id, payment_type = _read(await requests.read_object(request))
     tables = request.app[TABLES]
-    found = known(request, reservation_id)
+    found = await known(request, reservation_id)
     unpaid = isinstance(found, Reserve) or found.status == "HELD"
     command = Pay(
         reservation_id=reservation_id,
@@ -42,7 +42,7 @@ async def pay(request: web.Request) -> web.Response:
         row = await request.app[WAITS].until(
             lambda: _paid_or_over(tables, reservation_id), watched, requests.wait_of(request)
         )
-    return _answer(request, command, row, status=201 if unpaid else 200)
+    return await _answer(request, command, row, status=201 if unpaid else 200)
 
 
 def _read(body: dict[str, object]) -> tuple[str, str]:
@@ -58,33 +58,35 @@ def _read(body: dict[str, object]) -> tuple[str, str]:
     return reservation_id, payment_type or ""
 
 
-def _paid_or_over(tables: Tables, reservation_id: str) -> MyPage | None:
+async def _paid_or_over(tables: Tables, reservation_id: str) -> MyPage | None:
     """Return the reservation once it is neither to pay nor being paid, and its payment shows it."""
-    row = tables.reservation(reservation_id)
+    row = await tables.reservation(reservation_id)
     if row is None or row.status in ("HELD", "PENDING"):
         return None
     if row.payment_id is not None:
-        payment = tables.payments.get(reservation_id)
+        payment = await tables.payments.get(reservation_id)
         if payment is None or payment.steps[0].outcome is None:
             return None
     return row
 
 
-def _answer(request: web.Request, command: Pay, row: MyPage | None, status: int) -> web.Response:
+async def _answer(
+    request: web.Request, command: Pay, row: MyPage | None, status: int
+) -> web.Response:
     tables = request.app[TABLES]
     views = tables.mypage, tables.payments
     shapes = Shapes(requests.origin_of(request), tables.resorts)
     reservation_id = command.reservation_id
     if row is None:
         location = f"/reservations/{reservation_id}"
-        shown = tables.reservation(reservation_id)
+        shown = await tables.reservation(reservation_id)
     else:
         location, shown = f"/payments/{reservation_id}", row
         refusal = refusal_of(row, request.app[NOW]())
         if refusal is not None:
             refusal.headers |= staleness(*views)
             raise refusal
-    payment = tables.payments.get(reservation_id) or Payment(
+    payment = await tables.payments.get(reservation_id) or Payment(
         reservation_id=reservation_id,
         resort_id=command.resort_id,
         customer_id="" if shown is None else shown.customer_id,

@@ -13,7 +13,7 @@ from schemas.records import Resort
 
 async def reservation(request: web.Request) -> web.Response:
     """One reservation with its history."""
-    found = known(request, requests.id_of(request, "reservation"))
+    found = await known(request, requests.id_of(request, "reservation"))
     tables, shapes = reading(request)
     shape = shapes.known(found)
     return answer(shape, tables.reservations, tables.mypage, tables.resorts)
@@ -22,7 +22,7 @@ async def reservation(request: web.Request) -> web.Response:
 async def view(request: web.Request) -> web.Response:
     """One line of mypage in the older shape."""
     tables, shapes = reading(request)
-    row = tables.reservation(requests.id_of(request, "view"))
+    row = await tables.reservation(requests.id_of(request, "view"))
     if row is None:
         raise not_found("there is no view of this id", tables.reservations)
     return answer(shapes.view(row), tables.reservations, tables.mypage, tables.resorts)
@@ -31,7 +31,7 @@ async def view(request: web.Request) -> web.Response:
 async def ticket(request: web.Request) -> web.Response:
     """One ticket."""
     tables, shapes = reading(request)
-    row = tables.tickets.get(requests.id_of(request, "ticket"))
+    row = await tables.tickets.get(requests.id_of(request, "ticket"))
     if row is None:
         raise not_found("there is no ticket of this number", tables.tickets)
     return answer(shapes.ticket(row), tables.tickets, tables.resorts)
@@ -40,10 +40,10 @@ async def ticket(request: web.Request) -> web.Response:
 async def payment(request: web.Request) -> web.Response:
     """What was charged and refunded for one reservation."""
     tables, shapes = reading(request)
-    row = tables.payments.get(requests.id_of(request, "payment"))
+    row = await tables.payments.get(requests.id_of(request, "payment"))
     if row is None:
         raise not_found("there is no payment of this id", tables.payments)
-    shape = shapes.payment(row, tables.reservation(row.reservation_id))
+    shape = shapes.payment(row, await tables.reservation(row.reservation_id))
     return answer(shape, tables.payments, tables.mypage, tables.resorts)
 
 
@@ -54,7 +54,7 @@ async def mypage(request: web.Request) -> web.Response:
     tables, shapes = reading(request)
     prefix = f"{customer_id}/"
     after = None if behind is None else prefix + behind
-    rows = tables.mypage.indexed(prefix, after=after, limit=limit + 1)
+    rows = await tables.mypage.indexed(prefix, after=after, limit=limit + 1)
     page = rows[:limit]
     path = f"/mypage/{customer_id}"
     links = {}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from api.answers import staleness
 from api.fields import Fields
 from api.problems import NotAllowed, Refused
-from api.tables import View
+from api.views import Held
 from schemas.records import Reserve, Resort
 from streams.domain import InvalidCommand, reservation_id
 from streams.domain.checking import (
@@ -71,7 +71,7 @@ class Stay(NamedTuple):
     quoted_price: int | None
 
 
-def read_reserve(body: Mapping[str, object], resorts: View[Resort], attempt: Attempt) -> Reserve:
+def read_reserve(body: Mapping[str, object], resorts: Held[Resort], attempt: Attempt) -> Reserve:
     """Read a Reserve command. Raises Refused with all that is wrong, NotAllowed for a rate."""
     if "rate" in body:
         raise NotAllowed("rate-not-allowed", "a rate takes a role; leave it out for the price")
@@ -114,7 +114,7 @@ def read_reserve(body: Mapping[str, object], resorts: View[Resort], attempt: Att
     return command
 
 
-def _stay(fields: Fields, resorts: View[Resort]) -> Stay:
+def _stay(fields: Fields, resorts: Held[Resort]) -> Stay:
     fields.refuse_others(NOW)
     resort_id = fields.identifier("resort_id")
     return Stay(
@@ -127,7 +127,7 @@ def _stay(fields: Fields, resorts: View[Resort]) -> Stay:
     )
 
 
-def _older_stay(fields: Fields, resorts: View[Resort]) -> Stay:
+def _older_stay(fields: Fields, resorts: Held[Resort]) -> Stay:
     fields.refuse_others((*OLDER, *OLDER_IGNORED))
     place = fields.text("region", most=LONGEST_NAME), fields.text("resort", most=LONGEST_NAME)
     return Stay(
@@ -145,7 +145,7 @@ def _without_empty(body: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in body.items() if value != ""}
 
 
-def _unknown_resort(resorts: View[Resort]) -> Refused:
+def _unknown_resort(resorts: Held[Resort]) -> Refused:
     problem = Refused("unknown-resort", "there is no such resort", {"reason": "UNKNOWN_RESORT"})
     problem.headers |= staleness(resorts)
     return problem

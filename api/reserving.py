@@ -27,19 +27,19 @@ async def reserve(request: web.Request) -> web.Response:
     command = read_reserve(body, request.app[TABLES].resorts, attempt)
     row = await _decision(request, command)
     try:
-        return _answer(request, command, row)
+        return await _answer(request, command, row)
     except NotRestored:
         # A table is being rebuilt since: the command is with Kafka all the same.
         accepted = {"reservation_id": command.reservation_id, "status": "ACCEPTED"}
         return answer(accepted, status=202, location=_location(command))
 
 
-def _answer(request: web.Request, command: Reserve, row: MyPage | None) -> web.Response:
+async def _answer(request: web.Request, command: Reserve, row: MyPage | None) -> web.Response:
     """Answer what was decided, None if nothing was. Raises a Problem for a refusal."""
     tables, location = request.app[TABLES], _location(command)
     shapes = Shapes(requests.origin_of(request), tables.resorts)
     if row is None:
-        shown = tables.mypage.get(_key_of(command))
+        shown = await tables.mypage.get(_key_of(command))
         shape = shapes.accepted(command) if shown is None else shapes.reservation(shown)
         return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
     refusal = refusal_of(row, request.app[NOW]())
@@ -55,8 +55,9 @@ async def _decision(request: web.Request, command: Reserve) -> MyPage | None:
     tables, waits = request.app[TABLES], request.app[WAITS]
     key, wanted = _key_of(command), fingerprint(command)
 
-    def look() -> MyPage | None:
-        decided, shown = tables.reservations.get(command.reservation_id), tables.mypage.get(key)
+    async def look() -> MyPage | None:
+        decided = await tables.reservations.get(command.reservation_id)
+        shown = await tables.mypage.get(key)
         if decided is None or shown is None:
             return None
         if decided.fingerprint != wanted:
@@ -64,7 +65,7 @@ async def _decision(request: web.Request, command: Reserve) -> MyPage | None:
         return shown if is_decided(shown) else None
 
     with waits.place():
-        if look() is None and tables.mypage.get(key) is None:
+        if await look() is None and await tables.mypage.get(key) is None:
             identity = {
                 name: getattr(command, name) for name in ("reservation_id", "idempotency_key")
             }

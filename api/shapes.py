@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from api.tables import View
+from api.views import Held
 from schemas.records import Change, MyPage, Payment, PaymentStep, Reserve, Resort, Ticket
 
 Shape = dict[str, object]
@@ -17,7 +17,7 @@ Shape = dict[str, object]
 class Shapes:
     """The shapes of one answer: its links begin with `origin`, names are looked up in `resorts`."""
 
-    def __init__(self, origin: str, resorts: View[Resort]) -> None:
+    def __init__(self, origin: str, resorts: Held[Resort]) -> None:
         self._origin = origin
         self._resorts = resorts
         self._names: dict[str, Shape] = {}

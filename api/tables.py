@@ -1,54 +1,24 @@
 """The tables that the API reads, and how their rows are found newest first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
+from api.views import Held, Local, View
 from schemas.codec import Codec
 from schemas.records import Availability, MyPage, Payment, Reservation, Resort, Ticket
 from streams.engine.replica import ReplicaOf, Replicas
 from topics import catalog
 
-Row = TypeVar("Row")
 _FAR = 99_999_999_999_999
 """In ms since 1970, and of as many digits as the index texts have."""
 
 
-class View(Protocol[Row]):
-    """A table to read; streams.engine.replica.Replica is one, and says what is promised."""
-
-    def get(self, key: str) -> Row | None:
-        """Return the row of a key."""
-
-    def scan(
-        self,
-        start: str = "",
-        end: str | None = None,
-        *,
-        reverse: bool = False,
-        limit: int | None = None,
-    ) -> list[tuple[str, Row]]:
-        """Return the rows with start <= key < end."""
-
-    def indexed(
-        self, prefix: str, *, after: str | None = None, limit: int | None = None
-    ) -> list[tuple[str, Row]]:
-        """Return (index text, row) in the order of the index."""
-
-    def staleness_ms(self) -> int:
-        """Return how old the view may be."""
-
-    def on_change(
-        self, callback: Callable[[int, int, str, Row | None], None], key: str | None = None
-    ) -> Callable[[], None]:
-        """Call back for each change of a row; returns what ends it."""
-
-
 @dataclass(frozen=True)
 class Tables:
-    """The tables, by name."""
+    """The tables, by name. Of the catalogue each process holds all."""
 
-    resorts: View[Resort]
+    resorts: Held[Resort]
     availability: View[Availability]
     reservations: View[Reservation]
     mypage: View[MyPage]
@@ -57,18 +27,24 @@ class Tables:
 
     @classmethod
     def of(cls, replicas: Replicas) -> "Tables":
-        """Take them out of the replicas of `followed()`."""
-        return cls(**{of.name: replicas[of.name] for of in followed()})
+        """Take them out of the replicas of `followed()`, which hold all their rows."""
+        return cls.held({of.name: replicas[of.name] for of in followed()})
 
-    def reservation(self, reservation_id: str) -> MyPage | None:
+    @classmethod
+    def held(cls, rows: Mapping[str, Held[Any]]) -> "Tables":
+        """Read rows that this process holds, by the table's name."""
+        views = {name: Local(held) for name, held in rows.items() if name != "resorts"}
+        return cls(resorts=rows["resorts"], **views)
+
+    async def reservation(self, reservation_id: str) -> MyPage | None:
         """Return a reservation as its customer sees it, None if there is none.
 
         Before its first event came to mypage it is without a history.
         """
-        row = self.reservations.get(reservation_id)
+        row = await self.reservations.get(reservation_id)
         if row is None:
             return None
-        shown = self.mypage.get(mypage_key(row.customer_id, reservation_id))
+        shown = await self.mypage.get(mypage_key(row.customer_id, reservation_id))
         return _unshown(row) if shown is None else shown
 
 

@@ -1,12 +1,12 @@
 """Requests that wait for a table to change, woken by the change."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, TypeVar
 
 from api.problems import Unavailable
-from api.tables import View
+from api.views import View
 from streams.engine.replica import NotRestored
 
 Found = TypeVar("Found")
@@ -36,7 +36,7 @@ class Waits:
 
     async def until(
         self,
-        look: Callable[[], Found | None],
+        look: Callable[[], Awaitable[Found | None]],
         watched: Sequence[tuple[View[Any], str]],
         within_s: float,
     ) -> Found | None:
@@ -46,13 +46,13 @@ class Waits:
         is being restored shows nothing yet.
         """
         event = asyncio.Event()
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             for view, key in watched:
-                stack.callback(view.on_change(lambda *_: event.set(), key))
+                await stack.enter_async_context(view.watching(key, event.set))
             stack.enter_context(self._wakeable(event))
             try:
                 async with asyncio.timeout(within_s):
-                    while (found := _look(look)) is None and not self._closed:
+                    while (found := await _look(look)) is None and not self._closed:
                         await event.wait()
                         event.clear()
                     return found
@@ -74,8 +74,8 @@ class Waits:
             self._events.discard(event)
 
 
-def _look(look: Callable[[], Found | None]) -> Found | None:
+async def _look(look: Callable[[], Awaitable[Found | None]]) -> Found | None:
     try:
-        return look()
+        return await look()
     except NotRestored:
         return None

@@ -60,7 +60,7 @@ async def happens(look: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-class FakeView(Generic[Row]):
+class FakeTable(Generic[Row]):
     """Rows in a dict."""
 
     def __init__(self, index: Callable[[str, Any], Sequence[str]] | None = None) -> None:
@@ -131,12 +131,12 @@ class FakeWorker:
     """Decides commands at once and writes the tables; `gateway` is what becomes of a charge."""
 
     def __init__(self) -> None:
-        self.resorts: FakeView[Resort] = FakeView()
-        self.availability: FakeView[Availability] = FakeView()
-        self.reservations: FakeView[Reservation] = FakeView(api_tables.newest_reservations)
-        self.mypage: FakeView[MyPage] = FakeView(api_tables.newest_of_customer)
-        self.tickets: FakeView[Ticket] = FakeView(api_tables.newest_tickets)
-        self.payments: FakeView[Payment] = FakeView(api_tables.newest_payments)
+        self.resorts: FakeTable[Resort] = FakeTable()
+        self.availability: FakeTable[Availability] = FakeTable()
+        self.reservations: FakeTable[Reservation] = FakeTable(api_tables.newest_reservations)
+        self.mypage: FakeTable[MyPage] = FakeTable(api_tables.newest_of_customer)
+        self.tickets: FakeTable[Ticket] = FakeTable(api_tables.newest_tickets)
+        self.payments: FakeTable[Payment] = FakeTable(api_tables.newest_payments)
         self.resorts.put("jeju", RESORT)
         self.gateway: OutcomeKind | None = "APPROVED"
         self.free = 10
@@ -147,16 +147,14 @@ class FakeWorker:
         self.decided = 0
 
     @property
+    def held(self) -> dict[str, FakeTable[Any]]:
+        """The rows, by the table's name."""
+        return {of.name: getattr(self, of.name) for of in api_tables.followed()}
+
+    @property
     def tables(self) -> Tables:
         """The tables, as the API takes them."""
-        return Tables(
-            resorts=self.resorts,
-            availability=self.availability,
-            reservations=self.reservations,
-            mypage=self.mypage,
-            tickets=self.tickets,
-            payments=self.payments,
-        )
+        return Tables.held(self.held)
 
     async def send(self, command: Reserve | Pay | Cancel) -> None:
         """Take a command, and decide it if the worker runs."""

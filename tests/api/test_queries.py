@@ -200,7 +200,7 @@ async def test_every_answer_from_a_table_says_how_old_it_may_be(
 async def test_nothing_is_said_of_tables_that_are_being_restored(
     client: ClientSession, worker: FakeWorker, path: str
 ) -> None:
-    for view in vars(worker.tables).values():
+    for view in worker.held.values():
         view.restored = False
     async with client.get(path) as response:
         problem = await response.json(content_type=None)
