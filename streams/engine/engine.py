@@ -22,7 +22,7 @@ from .held import Held
 from .instance import Instance
 from .lanes import QUEUE_BYTES
 from .log import Log, LogTransport, Message
-from .metrics import Metrics
+from .metrics import Abort, Metrics
 from .options import Options
 from .standby import Standby
 from .table import Table
@@ -254,11 +254,12 @@ class Engine(Service):
         try:
             await self.blocking(self._commit_and_store, log, unit, work)
         except UnitAborted as exc:
-            overtaken = isinstance(exc, Overtaken)
-            if isinstance(exc, Overtaken):
+            why: Abort = "aborted"
+            level = logging.WARNING
+            if isinstance(exc, Overtaken):  # where several work, it happens
                 self.cut_through.overtaken(exc.partitions)
-            self.metrics.aborted("overtaken" if overtaken else "aborted")
-            level = logging.INFO if overtaken else logging.WARNING  # where several work, it happens
+                why, level = "overtaken", logging.INFO
+            self.metrics.aborted(why)
             logger.log(level, "%s: again from the committed offsets", exc)
             await self._start_over(log)
         else:

@@ -7,7 +7,6 @@ from streams.engine.errors import Fenced, Overtaken, UnitAborted
 from streams.engine.log import Output, Taken, Work
 from tests.engine.log.clusters import OnKafka, Open
 
-pytest.importorskip("streams.engine.batches", reason="there was no compiler")
 pytestmark = pytest.mark.kafka
 
 
@@ -15,6 +14,8 @@ pytestmark = pytest.mark.kafka
 def cluster(request: pytest.FixtureRequest) -> OnKafka:
     """Return a Kafka that is written to directly, unless a test says otherwise."""
     directly: bool = getattr(request, "param", True)
+    if directly:
+        pytest.importorskip("streams.engine.batches", reason="there was no compiler")
     return OnKafka(request.getfixturevalue("kafka").bootstrap, "classic", writes_directly=directly)
 
 
