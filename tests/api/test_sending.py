@@ -51,6 +51,7 @@ async def test_a_record_is_in_its_topic_in_the_partition_of_its_key(
     reader = Consumer(
         {"bootstrap.servers": kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
     )
+    await sender.send(record)  # once taken, the new topic's partition has its leader
     at = TopicPartition(topic.name, partition_for(key, PARTITIONS))
     _, at.offset = await asyncio.to_thread(reader.get_watermark_offsets, at, 10)
     reader.assign([at])
