@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from aiohttp import web
 
+from api import resources
 from api.answers import answer
 from api.fields import parse_day
 from api.keys import NOW, TABLES
@@ -20,44 +21,43 @@ async def availability(request: web.Request) -> web.Response:
     """The rooms of each type of a resort, night by night, `from` up to the night before `to`."""
     tables, resort = request.app[TABLES], resort_in_path(request)
     first, behind = _span(request)
-    body = {
-        "resort_id": resort.resort_id,
-        "currency": resort.currency,
-        "from": first.isoformat(),
-        "to": behind.isoformat(),
-        "room_types": [
-            {
-                "room_type": offered.room_type,
-                "sleeps": offered.sleeps,
-                "price": offered.price,
-                "nights": await _nights(tables.availability, resort, offered, first, behind),
-            }
+    body = resources.Availability(
+        resort_id=resort.resort_id,
+        currency=resort.currency,
+        first=first,
+        behind=behind,
+        room_types=[
+            resources.RoomNights(
+                room_type=offered.room_type,
+                sleeps=offered.sleeps,
+                price=offered.price,
+                nights=await _nights(tables.availability, resort, offered, first, behind),
+            )
             for offered in resort.room_types
         ],
-    }
+    )
     return answer(body, tables.availability, tables.resorts)
 
 
 async def _nights(
     rows: View[Availability], resort: Resort, offered: RoomType, first: date, behind: date
-) -> list[dict[str, object]]:
+) -> list[resources.Night]:
     prefix = f"{resort.resort_id}/{offered.room_type}/"
     found = await rows.scan(prefix + first.isoformat(), prefix + behind.isoformat())
     taken = {key.removeprefix(prefix): row for key, row in found}
     nobody = Availability(held=0, confirmed=0)
     nights = []
     for days in range((behind - first).days):
-        night = (first + timedelta(days=days)).isoformat()
-        row = taken.get(night, nobody)
-        free = max(0, offered.capacity - row.held - row.confirmed)
+        night = first + timedelta(days=days)
+        row = taken.get(night.isoformat(), nobody)
         nights.append(
-            {
-                "night": night,
-                "capacity": offered.capacity,
-                "held": row.held,
-                "confirmed": row.confirmed,
-                "free": free,
-            }
+            resources.Night(
+                night=night,
+                capacity=offered.capacity,
+                held=row.held,
+                confirmed=row.confirmed,
+                free=max(0, offered.capacity - row.held - row.confirmed),
+            )
         )
     return nights
 
