@@ -41,7 +41,7 @@ Progress = Literal[
 PaymentStatus = OutcomeKind | Literal["PENDING", "REFUND_PENDING"]
 
 
-class Resource(msgspec.Struct, kw_only=True, gc=False):
+class Resource(msgspec.Struct, gc=False):
     """What a client reads."""
 
 
@@ -87,7 +87,7 @@ class Event(Resource):
     at: Instant
 
 
-class AcceptedReservation(Stay):
+class AcceptedReservation(Stay, kw_only=True):
     """A reservation that nobody has decided yet."""
 
     status: Literal["ACCEPTED"] = "ACCEPTED"
@@ -230,3 +230,9 @@ class Availability(Resource):
     first: Day = msgspec.field(name="from")
     behind: Day = msgspec.field(name="to")
     room_types: list[RoomNights]
+
+
+class Health(Resource):
+    """How the process is."""
+
+    status: Literal["ok", "ready"]

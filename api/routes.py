@@ -2,7 +2,17 @@
 
 from aiohttp import web
 
-from api import availability, callbacks, cancelling, health, newest, paying, queries, reserving
+from api import (
+    availability,
+    callbacks,
+    cancelling,
+    description,
+    health,
+    newest,
+    paying,
+    queries,
+    reserving,
+)
 
 
 def routes() -> list[web.RouteDef]:
@@ -11,6 +21,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/", health.index),
         web.get("/healthz", health.alive),
         web.get("/readyz", health.ready),
+        web.get("/openapi.json", description.openapi),
+        web.get("/docs", description.page),
+        web.get("/docs/{file}", description.file),
         web.post("/reservations", reserving.reserve),
         web.get("/reservations", newest.reservations),
         web.get("/reservations/{id}", queries.reservation),

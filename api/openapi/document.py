@@ -1,0 +1,176 @@
+"""The OpenAPI document."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from importlib.metadata import version
+
+import msgspec
+
+from api.openapi.operation import Collection, Content, Operation, Schema
+from api.openapi.operations import OPERATIONS
+from api.problems import MEDIA_TYPE, TYPE
+
+_REF = "#/components/schemas/{name}"
+_JSON = "application/json"
+
+_AGES: Schema = {
+    "Age": {"schema": {"type": "integer", "minimum": 0}, "description": "In seconds."},
+    "Hiresort-Staleness-Ms": {
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "All that was committed so many ms ago is in the answer.",
+    },
+}
+_LOCATION: Schema = {"schema": {"type": "string", "format": "uri-reference"}}
+_RETRY_AFTER: Schema = {
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "In how many seconds to try again.",
+}
+_PROBLEM: Schema = {
+    "type": "object",
+    "description": "RFC 9457. `type` never changes its meaning.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "What was wrong, and what to do."},
+        "errors": {
+            "type": "array",
+            "description": "Each field that is wrong, by JSON pointer.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "reservation_id": {"type": "string"},
+        "reason": {"type": ["string", "null"]},
+        "new_key": {
+            "type": "boolean",
+            "description": "Whether another attempt has to take another Idempotency-Key.",
+        },
+    },
+}
+_EVERYWHERE = {500: ("internal",)}
+
+
+def document() -> Schema:
+    """Return the description of all operations."""
+    types = _types(OPERATIONS)
+    _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    paths: dict[str, Schema] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "hiresort",
+            "version": version("hiresort"),
+            "description": "Resort reservations as a stream: commands in, queries out.",
+        },
+        "paths": paths,
+        "components": {"schemas": {**components, "Problem": _PROBLEM}},
+    }
+
+
+def _types(operations: Iterable[Operation]) -> list[type]:
+    found: dict[type, None] = {}
+    for operation in operations:
+        for content in (*operation.answers.values(), operation.body):
+            found.update(dict.fromkeys(_types_of(content)))
+    return [each for each in found if each is not dict]
+
+
+def _types_of(content: Content) -> tuple[type, ...]:
+    if isinstance(content, Collection):
+        return (content.item,)
+    if isinstance(content, tuple):
+        return content
+    return (content,) if isinstance(content, type) else ()
+
+
+def _described(operation: Operation) -> Schema:
+    described: Schema = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": {
+            str(status): response
+            for status, response in sorted({**_answers(operation), **_problems(operation)}.items())
+        },
+    }
+    if operation.parameters:
+        described["parameters"] = [each.described() for each in operation.parameters]
+    if operation.body:
+        described["requestBody"] = {
+            "required": True,
+            "content": {_JSON: {"schema": _one_of(operation.body)}},
+        }
+    return described
+
+
+def _answers(operation: Operation) -> dict[int, Schema]:
+    answers = {}
+    for status, content in operation.answers.items():
+        answer: Schema = {"description": HTTPStatus(status).phrase}
+        if isinstance(content, str):
+            answer["content"] = {content: {"schema": {"type": "string"}}}
+        elif content is not None:
+            answer["content"] = {_JSON: {"schema": _schema(content)}}
+        if operation.of_tables:
+            answer["headers"] = dict(_AGES)
+            if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
+                answer["headers"]["Location"] = _LOCATION
+        answers[status] = answer
+    return answers
+
+
+def _problems(operation: Operation) -> dict[int, Schema]:
+    problems = {}
+    for status, names in {**_EVERYWHERE, **operation.problems}.items():
+        schema = {
+            "allOf": [
+                {"$ref": _REF.format(name="Problem")},
+                {"properties": {"type": {"enum": [TYPE + name for name in names]}}},
+            ]
+        }
+        problem: Schema = {
+            "description": ", ".join(names),
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            problem["headers"] = {"Retry-After": _RETRY_AFTER}
+        problems[status] = problem
+    return problems
+
+
+def _schema(content: Content) -> Schema:
+    if isinstance(content, tuple):
+        return _one_of(content)
+    if isinstance(content, Collection):
+        return _collection(content)
+    if isinstance(content, type) and content is not dict:
+        return {"$ref": _REF.format(name=content.__name__)}
+    return {"type": "object"}
+
+
+def _one_of(types: tuple[type, ...]) -> Schema:
+    return _schema(types[0]) if len(types) == 1 else {"oneOf": [_schema(each) for each in types]}
+
+
+def _collection(content: Collection) -> Schema:
+    embedded = {
+        "type": "object",
+        "required": [content.name],
+        "properties": {content.name: {"type": "array", "items": _schema(content.item)}},
+    }
+    links = {"type": "object", "additionalProperties": {"$ref": _REF.format(name="Link")}}
+    return {
+        "type": "object",
+        "required": ["_embedded", "_links", *content.members],
+        "properties": {
+            "_embedded": embedded,
+            "_links": links,
+            **{member: {"type": "string"} for member in content.members},
+        },
+    }

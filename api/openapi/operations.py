@@ -1,0 +1,272 @@
+"""Every operation that clients may use, described."""
+
+from api import resources
+from api.openapi import bodies
+from api.openapi.operation import (
+    CURSOR,
+    CUSTOMER,
+    CUSTOMER_ID,
+    FROM,
+    IDEMPOTENCY_KEY,
+    LIMIT,
+    PREFER,
+    RESERVATION_ID,
+    RESORT_ID,
+    TICKET,
+    TO,
+    Collection,
+    Operation,
+    Parameter,
+)
+
+_BODY = {
+    400: ("malformed", "malformed-json"),
+    408: ("too-slow",),
+    413: ("too-large",),
+    415: ("unsupported-media",),
+}
+_UNDELIVERED = ("being-restored", "kafka-unavailable", "overloaded")
+_REFUSED = (
+    "unknown-resort",
+    "unknown-room-type",
+    "too-many-persons",
+    "past-date",
+    "rejected",
+)
+_OUTCOME = {
+    402: ("payment-declined", "amount-mismatch"),
+    409: ("sold-out", "price-changed", "reservation-expired", "reservation-cancelled"),
+    422: ("invalid-fields", *_REFUSED),
+    503: ("payment-unavailable", *_UNDELIVERED),
+}
+_NOT_FOUND = {404: ("not-found",), 503: ("being-restored",)}
+_RESTORING = {503: ("being-restored",)}
+_SHOWN = (resources.Reservation, resources.AcceptedReservation)
+
+RESERVATIONS = (
+    Operation(
+        "post",
+        "/reservations",
+        "reserve",
+        "Reserve a stay, and wait for the outcome",
+        "Commands",
+        {201: resources.Reservation, 202: _SHOWN},
+        _BODY
+        | _OUTCOME
+        | {
+            403: ("rate-not-allowed",),
+            422: ("invalid-fields", "idempotency-key-reused", *_REFUSED),
+        },
+        (IDEMPOTENCY_KEY, CUSTOMER, PREFER),
+        (bodies.NewReservation, bodies.OlderReservation),
+    ),
+    Operation(
+        "get",
+        "/reservations",
+        "listReservations",
+        "The newest reservations",
+        "Queries",
+        {200: Collection("reservations", resources.Reservation)},
+        _RESTORING,
+    ),
+    Operation(
+        "get",
+        "/reservations/{id}",
+        "getReservation",
+        "One reservation with its history",
+        "Queries",
+        {200: _SHOWN},
+        _NOT_FOUND,
+        (RESERVATION_ID,),
+    ),
+    Operation(
+        "delete",
+        "/reservations/{id}",
+        "cancelReservation",
+        "Cancel a reservation; what was paid is given back",
+        "Commands",
+        {200: resources.Reservation, 202: _SHOWN},
+        {404: ("not-found",), 409: ("cancel-refused",), 503: _UNDELIVERED},
+        (RESERVATION_ID, PREFER),
+    ),
+)
+
+PAYMENTS = (
+    Operation(
+        "post",
+        "/payments",
+        "pay",
+        "Pay for a reservation that is held, and wait for the outcome",
+        "Commands",
+        {200: resources.Payment, 201: resources.Payment, 202: resources.Payment},
+        _BODY | _OUTCOME | {404: ("not-found",)},
+        (PREFER,),
+        (bodies.NewPayment, bodies.OlderPayment),
+    ),
+    Operation(
+        "get",
+        "/payments",
+        "listPayments",
+        "The newest payments",
+        "Queries",
+        {200: Collection("payments", resources.Payment)},
+        _RESTORING,
+    ),
+    Operation(
+        "get",
+        "/payments/{id}",
+        "getPayment",
+        "What was charged and refunded for one reservation",
+        "Queries",
+        {200: resources.Payment},
+        _NOT_FOUND,
+        (RESERVATION_ID,),
+    ),
+    Operation(
+        "post",
+        "/payments/callbacks",
+        "takeCallback",
+        "What the payment gateway says of a step on its own account, signed",
+        "Payment gateway",
+        {204: None},
+        {
+            400: ("malformed-callback",),
+            401: ("not-signed",),
+            408: ("too-slow",),
+            413: ("too-large",),
+            415: ("unsupported-media",),
+            503: ("callbacks-not-configured", "kafka-unavailable"),
+        },
+        body=(dict,),
+        of_tables=False,
+        needs_token=False,
+    ),
+)
+
+PAGES = (
+    Operation(
+        "get",
+        "/mypage/{id}",
+        "getMypage",
+        "A customer's reservations, the newest first",
+        "Queries",
+        {200: Collection("reservations", resources.Reservation, ("customer_id",))},
+        {400: ("malformed",), **_NOT_FOUND},
+        (CUSTOMER_ID, LIMIT, CURSOR),
+    ),
+    Operation(
+        "get",
+        "/views",
+        "listViews",
+        "The newest lines of all customers' pages",
+        "Queries",
+        {200: Collection("views", resources.View)},
+        _RESTORING,
+    ),
+    Operation(
+        "get",
+        "/views/{id}",
+        "getView",
+        "One line of a customer's page",
+        "Queries",
+        {200: resources.View},
+        _NOT_FOUND,
+        (RESERVATION_ID,),
+    ),
+    Operation(
+        "get",
+        "/issueds",
+        "listTickets",
+        "The newest tickets",
+        "Queries",
+        {200: Collection("issueds", resources.Ticket)},
+        _RESTORING,
+    ),
+    Operation(
+        "get",
+        "/issueds/{id}",
+        "getTicket",
+        "One ticket",
+        "Queries",
+        {200: resources.Ticket},
+        _NOT_FOUND,
+        (TICKET,),
+    ),
+)
+
+CATALOGUE = (
+    Operation(
+        "get",
+        "/resorts",
+        "listResorts",
+        "The catalogue",
+        "Catalogue",
+        {200: Collection("resorts", resources.Resort)},
+        _RESTORING,
+    ),
+    Operation(
+        "get",
+        "/resorts/{id}",
+        "getResort",
+        "One resort",
+        "Catalogue",
+        {200: resources.Resort},
+        _NOT_FOUND,
+        (RESORT_ID,),
+    ),
+    Operation(
+        "get",
+        "/resorts/{id}/availability",
+        "getAvailability",
+        "The rooms of each night",
+        "Catalogue",
+        {200: resources.Availability},
+        {400: ("malformed",), **_NOT_FOUND},
+        (RESORT_ID, FROM, TO),
+    ),
+)
+
+
+def _plain(
+    path: str, name: str, summary: str, content: type | str, **problems: tuple[str, ...]
+) -> Operation:
+    return Operation(
+        "get",
+        path,
+        name,
+        summary,
+        "Server",
+        {200: content},
+        {int(status.removeprefix("of_")): names for status, names in problems.items()},
+        of_tables=False,
+        needs_token=False,
+    )
+
+
+SERVER = (
+    _plain("/", "index", "Where to begin", "text/html"),
+    _plain("/healthz", "isAlive", "Whether the process lives", resources.Health),
+    _plain(
+        "/readyz",
+        "isReady",
+        "Whether the tables can be read",
+        resources.Health,
+        of_503=("not-ready",),
+    ),
+    _plain("/openapi.json", "describe", "This description", dict),
+    Operation(
+        "get",
+        "/docs/{file}",
+        "getDocsFile",
+        "A file of that page",
+        "Server",
+        {200: "*/*"},
+        {404: ("not-found",)},
+        (Parameter("file", "path", {"type": "string"}, "Its name.", required=True),),
+        of_tables=False,
+        needs_token=False,
+    ),
+    _plain("/docs", "tryIt", "A page to read and try this description", "text/html"),
+)
+
+OPERATIONS = (*RESERVATIONS, *PAYMENTS, *PAGES, *CATALOGUE, *SERVER)

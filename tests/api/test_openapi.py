@@ -1,0 +1,69 @@
+"""The description is of the routes that there are, and of the fields that are read."""
+
+import json
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from api import paying, reserve_fields
+from api.openapi import bodies
+from api.openapi.document import document
+from api.openapi.operations import OPERATIONS
+from api.routes import routes
+
+
+def test_every_route_is_described_and_every_description_has_its_route() -> None:
+    routed = {(route.method.lower(), route.path) for route in routes()}
+    assert {(each.method, each.path) for each in OPERATIONS} == routed
+
+
+def test_no_two_operations_have_one_name() -> None:
+    assert len({each.name for each in OPERATIONS}) == len(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (bodies.NewReservation, reserve_fields.NOW),
+        (bodies.OlderReservation, (*reserve_fields.OLDER, *reserve_fields.OLDER_IGNORED)),
+        (bodies.NewPayment, paying.NAMES),
+        (bodies.OlderPayment, (*paying.OLDER, *paying.OLDER_IGNORED)),
+    ],
+)
+def test_the_fields_of_a_body_are_those_that_are_read(
+    body: type[msgspec.Struct], read: tuple[str, ...]
+) -> None:
+    assert {field.encode_name for field in msgspec.structs.fields(body)} == set(read)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = json.dumps(document())
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named == document()["components"]["schemas"].keys() & named
+
+
+async def test_it_is_served_and_revalidated(client: ClientSession) -> None:
+    async with client.get("/openapi.json") as response:
+        assert await response.json() == document()
+        tag = response.headers["ETag"]
+    async with client.get("/openapi.json", headers={"If-None-Match": tag}) as response:
+        assert (response.status, response.headers["ETag"]) == (304, tag)
+
+
+async def test_the_page_to_try_it_is_made_of_our_own_files(client: ClientSession) -> None:
+    async with client.get("/docs") as response:
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        page = await response.text()
+    assert "//" not in page.replace("<!doctype html>", "")
+    files = [part.split('"')[0] for part in page.split("/docs/")[1:]]
+    assert len(files) == 3  # two scripts and a style sheet
+    for name in files:
+        async with client.get(f"/docs/{name}") as response:
+            assert (response.status, bool(await response.read())) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "..%2Fkeys.py", "start.js%00", "nothing"])
+async def test_no_other_file_is_served(client: ClientSession, name: str) -> None:
+    async with client.get(f"/docs/{name}") as response:
+        assert response.status == 404
