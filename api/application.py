@@ -9,6 +9,8 @@ from aiohttp import web
 from api.accepted import Accepted
 from api.callback_reader import Callbacks
 from api.commands import Commands
+from api.cross_origin import Origins, allow_origins
+from api.hardening import harden
 from api.keys import ACCEPTED, CALLBACKS, COMMANDS, NOW, READY, TABLES, WAITS
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
@@ -28,7 +30,7 @@ _not_http.disabled = True
 """What aiohttp logs, with a trace: that a client sent no HTTP. It is answered, and that is all."""
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what it is made of
     tables: Tables,
     commands: Commands,
     ready: Callable[[], str | None],
@@ -36,11 +38,12 @@ def create_app(
     waits: Waits | None = None,
     now: Callable[[], int] | None = None,
     callbacks: Callbacks | None = None,
+    origins: Origins | None = None,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
-    Without `callbacks` none of the gateway's is taken.
+    Without `callbacks` none of the gateway's is taken; without `origins` any page may call.
     """
     app = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
@@ -49,6 +52,8 @@ def create_app(
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
     app.add_routes(routes())
+    app.on_response_prepare.append(harden)
+    allow_origins(app, origins or Origins())
     app.on_shutdown.append(_let_go)
     return app
 

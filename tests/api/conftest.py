@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 
 from api.application import create_app, create_runner
 from api.callback_reader import Callbacks
+from api.cross_origin import Origins
 from api.waiting import Waits
 from tests.api.fakes import FakeWorker
 
@@ -28,14 +29,25 @@ def callbacks() -> Callbacks | None:
 
 
 @pytest.fixture
+def origins() -> Origins:
+    return Origins()
+
+
+@pytest.fixture
 async def origin(
-    worker: FakeWorker, waits: Waits, callbacks: Callbacks | None
+    worker: FakeWorker, waits: Waits, callbacks: Callbacks | None, origins: Origins
 ) -> AsyncIterator[str]:
     def ready() -> str | None:
         return None if worker.mypage.restored else "being restored"
 
     app = create_app(
-        worker.tables, worker, ready, waits=waits, now=lambda: worker.now, callbacks=callbacks
+        worker.tables,
+        worker,
+        ready,
+        waits=waits,
+        now=lambda: worker.now,
+        callbacks=callbacks,
+        origins=origins,
     )
     runner = create_runner(app)
     await runner.setup()

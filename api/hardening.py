@@ -1,0 +1,20 @@
+"""Headers that keep browsers and caches from doing more with an answer than was meant."""
+
+from aiohttp import web
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+async def harden(_: web.Request, response: web.StreamResponse) -> None:
+    """Add them to an answer about to go, where it does not say otherwise itself."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "hiresort"  # of what, and which, nobody has to know
+    if "Cache-Control" not in response.headers:
+        # Rows are personal. What has a tag may be kept by its reader, and asked about again.
+        tagged = "ETag" in response.headers
+        response.headers["Cache-Control"] = "private, no-cache" if tagged else "no-store"
