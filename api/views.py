@@ -1,8 +1,10 @@
 """How the API reads a table, wherever its rows are."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
+
+from streams.engine.replica_rows import Placed
 
 Row = TypeVar("Row")
 Change = Callable[[int, int, str, Any], None]
@@ -37,8 +39,26 @@ class Held(Aged, Protocol[Row]):
     ) -> list[tuple[str, Row]]:
         """Return (index text, row) in the order of the index."""
 
-    def on_change(self, callback: Change, key: str | None = None) -> Callable[[], None]:
-        """Call back for each change of a row; returns what ends it."""
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster."""
+
+    def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+
+    def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+
+    def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since. Raises Forgotten."""
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the rows have all before these positions, now or in time."""
+
+    def on_change(
+        self, callback: Change, key: str | None = None, *, group: str | None = None
+    ) -> Callable[[], None]:
+        """Call back for each change of a row or a group; returns what ends it."""
 
 
 class View(Aged, Protocol[Row]):
@@ -62,8 +82,36 @@ class View(Aged, Protocol[Row]):
     ) -> list[tuple[str, Row]]:
         """Return (index text, row) where the text starts so, behind `after`, in order."""
 
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster."""
+
+    async def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+
+    async def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+
+    async def changes_of(
+        self, prefix: str, since: Mapping[int, int]
+    ) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since these positions.
+
+        In the order of the changelog; all rows of a partition that is not in `since`. `prefix` ends
+        with the first slash of its keys, which are in one partition. Raises Forgotten where
+        deletions since may be unknown.
+        """
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the table can be read and has all before these positions, now or in time."""
+
     def watching(self, key: str, changed: Callable[[], None]) -> AbstractAsyncContextManager[None]:
         """Call back on each change of the row of `key`, from the entry of the block to its end."""
+
+    def watching_group(
+        self, prefix: str, changed: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Call back on each change of a row whose key has `prefix` up to its first slash."""
 
 
 class Local(Generic[Row]):
@@ -93,6 +141,29 @@ class Local(Generic[Row]):
         """Return (index text, row) where the text starts so, behind `after`, in order."""
         return self._held.indexed(prefix, after=after, limit=limit)
 
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster."""
+        return self._held.topic_id
+
+    async def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+        return self._held.placed(key)
+
+    async def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+        return self._held.positions()
+
+    async def changes_of(
+        self, prefix: str, since: Mapping[int, int]
+    ) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since. Raises Forgotten."""
+        return self._held.changes_of(prefix, since)
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the table can be read and has all before these positions, now or in time."""
+        return await self._held.reach(positions, within_s)
+
     def staleness_ms(self) -> int:
         """Return how old the view may be."""
         return self._held.staleness_ms()
@@ -101,6 +172,15 @@ class Local(Generic[Row]):
     async def watching(self, key: str, changed: Callable[[], None]) -> AsyncIterator[None]:
         """Call back on each change of the row of `key`, from the entry of the block to its end."""
         unsubscribe = self._held.on_change(lambda *_: changed(), key)
+        try:
+            yield
+        finally:
+            unsubscribe()
+
+    @asynccontextmanager
+    async def watching_group(self, prefix: str, changed: Callable[[], None]) -> AsyncIterator[None]:
+        """Call back on each change of a row whose key has `prefix` up to its first slash."""
+        unsubscribe = self._held.on_change(lambda *_: changed(), group=prefix)
         try:
             yield
         finally:
