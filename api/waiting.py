@@ -26,9 +26,7 @@ class Waits:
     def place(self) -> Iterator[None]:
         """Take a place among those who may wait. Raises Unavailable when there is none."""
         if self._waiting >= self.most:
-            raise Unavailable(
-                "overloaded", f"{self.most} requests wait already: try again shortly"
-            )
+            raise Unavailable("overloaded", f"{self.most} requests wait already: try again shortly")
         self._waiting += 1
         try:
             yield
