@@ -11,7 +11,8 @@ from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.cross_origin import Origins, allow_origins
 from api.hardening import harden
-from api.keys import ACCEPTED, CALLBACKS, COMMANDS, NOW, READY, TABLES, WAITS
+from api.keys import ACCEPTED, CALLBACKS, COMMANDS, NOW, POSITION_WAITS, READY, TABLES, WAITS
+from api.positions import await_position
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
 from api.routes import routes
@@ -45,9 +46,12 @@ def create_app(  # noqa: PLR0913 - what it is made of
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
     Without `callbacks` none of the gateway's is taken; without `origins` any page may call.
     """
-    app = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
+    app = web.Application(
+        middlewares=[answer_problems, await_position], client_max_size=LARGEST_BODY
+    )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
+    app[POSITION_WAITS] = Waits(app[WAITS].most)
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
@@ -78,6 +82,7 @@ def create_runner(app: web.Application) -> web.AppRunner:
 async def _let_go(app: web.Application) -> None:
     """Answer whoever waits, so that a shutdown takes no longer than an answer."""
     app[WAITS].close()
+    app[POSITION_WAITS].close()
 
 
 def _clock() -> int:

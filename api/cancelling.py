@@ -8,6 +8,7 @@ from api.commands import deliver
 from api.keys import COMMANDS, NOW, TABLES, WAITS
 from api.lookup import known
 from api.problems import Conflict
+from api.seen import expect
 from api.shapes import Shapes
 from api.tables import mypage_key
 from schemas.records import Cancel, MyPage, Reserve
@@ -29,6 +30,8 @@ async def cancel(request: web.Request) -> web.Response:
     if row is not None:
         return answer(shapes.known(row), tables.mypage, tables.resorts)
     shape = shapes.known(await known(request, reservation_id))
+    # Of what nobody decided yet only that it will be: it may be rejected, with nothing to cancel.
+    expect(reservation_id, 1 if isinstance(found, Reserve) else found.version + 1)
     location = f"/reservations/{reservation_id}"
     return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
 

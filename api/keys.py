@@ -13,6 +13,8 @@ from api.waiting import Waits
 TABLES = web.AppKey("tables", Tables)
 COMMANDS = web.AppKey("commands", Commands)
 WAITS = web.AppKey("waits", Waits)
+POSITION_WAITS = web.AppKey("position_waits", Waits)
+"""Apart from the others: who waits for a position that never comes takes no place of a command."""
 ACCEPTED = web.AppKey("accepted", Accepted)
 CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
 """None while no secret to verify callbacks with is configured."""

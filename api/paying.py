@@ -10,6 +10,7 @@ from api.keys import COMMANDS, NOW, TABLES, WAITS
 from api.lookup import known
 from api.outcomes import refusal_of
 from api.reserve_fields import LONGEST_WORD
+from api.seen import expect
 from api.shapes import Shapes
 from api.tables import Tables, mypage_key
 from schemas.records import MyPage, Pay, Payment, Reserve
@@ -42,6 +43,9 @@ async def pay(request: web.Request) -> web.Response:
         row = await request.app[WAITS].until(
             lambda: _paid_or_over(tables, reservation_id), watched, requests.wait_of(request)
         )
+    if row is None:
+        # Of what nobody decided yet only that it will be: it may be rejected, with nothing to pay.
+        expect(reservation_id, 1 if isinstance(found, Reserve) else found.version + unpaid)
     return await _answer(request, command, row, status=201 if unpaid else 200)
 
 

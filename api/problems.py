@@ -8,11 +8,13 @@
     ├── NotFound          404
     ├── TooSlow           408  the body did not come in time
     ├── Conflict          409  sold out, price changed, too late to cancel, already over
+    ├── PreconditionFailed 412 what the request builds on is not so
     ├── TooLarge          413  the body is longer than this route reads
     ├── UnsupportedMedia  415  the body is no plain application/json
     ├── Refused           422  fields that are wrong, or that no resort takes
     ├── Failed            500  a fault of ours; its trace is in the log
-    └── Unavailable       503  later: Retry-After says when
+    ├── Unavailable       503  later: Retry-After says when
+    └── TimedOut          504  what the client knows already has not come here in time
 
 `type` is `urn:hiresort:problem:` and a name that never changes its meaning.
 """
@@ -109,6 +111,12 @@ class Conflict(Problem):
     status = 409
 
 
+class PreconditionFailed(Problem):
+    """What the request builds on is not so."""
+
+    status = 412
+
+
 class TooLarge(Problem):
     """The body is longer than what is read here."""
 
@@ -150,6 +158,16 @@ class Unavailable(Problem):
         retry_after_s: int = 1,
     ) -> None:
         super().__init__(name, detail, members)
+        self.headers["Retry-After"] = str(retry_after_s)
+
+
+class TimedOut(Problem):
+    """What the client knows already has not come here in time."""
+
+    status = 504
+
+    def __init__(self, name: str, detail: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(name, detail)
         self.headers["Retry-After"] = str(retry_after_s)
 
 

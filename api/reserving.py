@@ -11,6 +11,7 @@ from api.keys import ACCEPTED, COMMANDS, NOW, TABLES, WAITS
 from api.outcomes import is_decided, refusal_of
 from api.problems import Refused
 from api.reserve_fields import Attempt, read_reserve
+from api.seen import expect
 from api.shapes import Shapes
 from api.tables import mypage_key
 from schemas.records import MyPage, Reserve
@@ -30,6 +31,7 @@ async def reserve(request: web.Request) -> web.Response:
         return await _answer(request, command, row)
     except NotRestored:
         # A table is being rebuilt since: the command is with Kafka all the same.
+        expect(command.reservation_id, 1)
         accepted = {"reservation_id": command.reservation_id, "status": "ACCEPTED"}
         return answer(accepted, status=202, location=_location(command))
 
@@ -40,6 +42,7 @@ async def _answer(request: web.Request, command: Reserve, row: MyPage | None) ->
     shapes = Shapes(requests.origin_of(request), tables.resorts)
     if row is None:
         shown = await tables.mypage.get(_key_of(command))
+        expect(command.reservation_id, 1 if shown is None else shown.version)
         shape = shapes.accepted(command) if shown is None else shapes.reservation(shown)
         return answer(shape, tables.mypage, tables.resorts, status=202, location=location)
     refusal = refusal_of(row, request.app[NOW]())

@@ -1,10 +1,10 @@
 """The tables that the API reads, and how their rows are found newest first."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from api.views import Held, Local, View
+from api.views import Held, Local, Noted, Reachable, View
 from schemas.codec import Codec
 from schemas.records import Availability, MyPage, Payment, Reservation, Resort, Ticket
 from streams.engine.replica import ReplicaOf, Replicas
@@ -34,7 +34,12 @@ class Tables:
     def held(cls, rows: Mapping[str, Held[Any]]) -> "Tables":
         """Read rows that this process holds, by the table's name."""
         views = {name: Local(held) for name, held in rows.items() if name != "resorts"}
-        return cls(resorts=rows["resorts"], **views)
+        return cls(resorts=Noted(rows["resorts"]), **views)
+
+    @property
+    def all(self) -> list[Reachable]:
+        """All of them."""
+        return [getattr(self, field.name) for field in fields(self)]
 
     async def reservation(self, reservation_id: str) -> MyPage | None:
         """Return a reservation as its customer sees it, None if there is none.

@@ -1,8 +1,11 @@
 """How the API reads a table, wherever its rows are."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
+
+from api.seen import note
+from streams.engine.replica_rows import Placed
 
 Row = TypeVar("Row")
 Change = Callable[[int, int, str, Any], None]
@@ -16,7 +19,18 @@ class Aged(Protocol):
         """Return how old the rows may be: all that was committed so long ago is in them."""
 
 
-class Held(Aged, Protocol[Row]):
+class Reachable(Protocol):
+    """What can be waited for until it has come so far."""
+
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster."""
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the rows have all before these positions, now or in time."""
+
+
+class Held(Aged, Reachable, Protocol[Row]):
     """Rows that this process holds; streams.engine.replica.Replica says what is promised."""
 
     def get(self, key: str) -> Row | None:
@@ -37,12 +51,26 @@ class Held(Aged, Protocol[Row]):
     ) -> list[tuple[str, Row]]:
         """Return (index text, row) in the order of the index."""
 
-    def on_change(self, callback: Change, key: str | None = None) -> Callable[[], None]:
-        """Call back for each change of a row; returns what ends it."""
+    def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+
+    def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+
+    def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since. Raises Forgotten."""
+
+    def on_change(
+        self, callback: Change, key: str | None = None, *, group: str | None = None
+    ) -> Callable[[], None]:
+        """Call back for each change of a row or a group; returns what ends it."""
 
 
-class View(Aged, Protocol[Row]):
-    """A table to read, though its rows may be another process's. All raise NotRestored."""
+class View(Aged, Reachable, Protocol[Row]):
+    """A table to read, though its rows may be another process's. All raise NotRestored.
+
+    What is read is noted (api.seen), so that the answer can say how new it is.
+    """
 
     async def get(self, key: str) -> Row | None:
         """Return the row of a key."""
@@ -62,15 +90,107 @@ class View(Aged, Protocol[Row]):
     ) -> list[tuple[str, Row]]:
         """Return (index text, row) where the text starts so, behind `after`, in order."""
 
+    async def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+
+    async def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+
+    async def changes_of(
+        self, prefix: str, since: Mapping[int, int]
+    ) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since these positions.
+
+        In the order of the changelog; all rows of a partition that is not in `since`. `prefix` ends
+        with the first slash of its keys, which are in one partition. Raises Forgotten where
+        deletions since may be unknown.
+        """
+
     def watching(self, key: str, changed: Callable[[], None]) -> AbstractAsyncContextManager[None]:
         """Call back on each change of the row of `key`, from the entry of the block to its end."""
+
+    def watching_group(
+        self, prefix: str, changed: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Call back on each change of a row whose key has `prefix` up to its first slash."""
+
+
+class Noted(Generic[Row]):
+    """Rows that this process holds; what is read of them is noted for the request that reads.
+
+    No row is older than any, so that nothing is noted of a key without one.
+    """
+
+    def __init__(self, held: Held[Row]) -> None:
+        self._held = held
+
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster."""
+        return self._held.topic_id
+
+    def get(self, key: str) -> Row | None:
+        """Return the row of a key."""
+        found = self.placed(key)
+        return None if found is None else found.row
+
+    def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+        found = self._held.placed(key)
+        if found is not None:
+            note(self._held.topic_id, {found.partition: found.offset + 1})
+        return found
+
+    def scan(
+        self,
+        start: str = "",
+        end: str | None = None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[str, Row]]:
+        """Return the rows with start <= key < end, by key."""
+        return self._all_noted(self._held.scan(start, end, reverse=reverse, limit=limit))
+
+    def indexed(
+        self, prefix: str, *, after: str | None = None, limit: int | None = None
+    ) -> list[tuple[str, Row]]:
+        """Return (index text, row) where the text starts so, behind `after`, in order."""
+        return self._all_noted(self._held.indexed(prefix, after=after, limit=limit))
+
+    def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since. Raises Forgotten."""
+        return self._held.changes_of(prefix, since)
+
+    def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+        return self._held.positions()
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the table can be read and has all before these positions, now or in time."""
+        return await self._held.reach(positions, within_s)
+
+    def staleness_ms(self) -> int:
+        """Return how old the rows may be."""
+        return self._held.staleness_ms()
+
+    def on_change(
+        self, callback: Change, key: str | None = None, *, group: str | None = None
+    ) -> Callable[[], None]:
+        """Call back for each change of a row or a group; returns what ends it."""
+        return self._held.on_change(callback, key, group=group)
+
+    def _all_noted(self, rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
+        # What follows the rows read may be noted too: it is newer than they are.
+        note(self._held.topic_id, self._held.positions())
+        return rows
 
 
 class Local(Generic[Row]):
     """The view of rows that this process holds."""
 
     def __init__(self, held: Held[Row]) -> None:
-        self._held = held
+        self._held = Noted(held)
 
     async def get(self, key: str) -> Row | None:
         """Return the row of a key."""
@@ -93,6 +213,29 @@ class Local(Generic[Row]):
         """Return (index text, row) where the text starts so, behind `after`, in order."""
         return self._held.indexed(prefix, after=after, limit=limit)
 
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster."""
+        return self._held.topic_id
+
+    async def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+        return self._held.placed(key)
+
+    async def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows."""
+        return self._held.positions()
+
+    async def changes_of(
+        self, prefix: str, since: Mapping[int, int]
+    ) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since. Raises Forgotten."""
+        return self._held.changes_of(prefix, since)
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the table can be read and has all before these positions, now or in time."""
+        return await self._held.reach(positions, within_s)
+
     def staleness_ms(self) -> int:
         """Return how old the view may be."""
         return self._held.staleness_ms()
@@ -101,6 +244,15 @@ class Local(Generic[Row]):
     async def watching(self, key: str, changed: Callable[[], None]) -> AsyncIterator[None]:
         """Call back on each change of the row of `key`, from the entry of the block to its end."""
         unsubscribe = self._held.on_change(lambda *_: changed(), key)
+        try:
+            yield
+        finally:
+            unsubscribe()
+
+    @asynccontextmanager
+    async def watching_group(self, prefix: str, changed: Callable[[], None]) -> AsyncIterator[None]:
+        """Call back on each change of a row whose key has `prefix` up to its first slash."""
+        unsubscribe = self._held.on_change(lambda *_: changed(), group=prefix)
         try:
             yield
         finally:

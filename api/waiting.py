@@ -1,8 +1,8 @@
 """Requests that wait for a table to change, woken by the change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from api.problems import Unavailable
@@ -16,18 +16,17 @@ class Waits:
     """All requests that wait; at most `most` at once, so that memory stays bounded."""
 
     def __init__(self, most: int = 2000) -> None:
-        self._most = most
+        self.most = most
         self._waiting = 0
         self._events: set[asyncio.Event] = set()
+        self._limits: set[asyncio.Timeout] = set()
         self._closed = False
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """Take a place among those who may wait. Raises Unavailable when there is none."""
-        if self._waiting >= self._most:
-            raise Unavailable(
-                "overloaded", f"{self._most} requests wait already: try again shortly"
-            )
+        if self._waiting >= self.most:
+            raise Unavailable("overloaded", f"{self.most} requests wait already: try again shortly")
         self._waiting += 1
         try:
             yield
@@ -59,9 +58,21 @@ class Waits:
             except TimeoutError:
                 return None
 
+    @asynccontextmanager
+    async def limit(self, within_s: float) -> AsyncIterator[None]:
+        """Limit what waits by itself to so many seconds, and to close(). Raises TimeoutError."""
+        async with asyncio.timeout(0 if self._closed else within_s) as limit:
+            self._limits.add(limit)
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
+
     def close(self) -> None:
         """Let everybody go with what there is."""
         self._closed = True
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time())
         for event in self._events:
             event.set()
 

@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,18 +15,25 @@ from typing import Generic, TypeVar
 from confluent_kafka import Message
 
 from .errors import EngineError, StateMismatch
+from .replica_rows import (
+    INDEX,
+    LAYOUT,
+    Forgotten,
+    Placed,
+    forgotten_changes,
+    forgotten_key,
+    kept,
+    place,
+    value,
+)
+from .replica_waiting import Callback, Reaching, Watchers
 from .store import MAX_AGE_S, Store
 
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row")
-Callback = Callable[[int, int, str, Row | None], None]
-"""Takes (partition, offset, key, value or None when the row was deleted)."""
 
 _TOUCH_S = 60.0
-_INDEX = b"\xff"
-"""Prefix of index entries. No UTF-8 text holds the byte 0xff: they follow all rows."""
-
 _PENDING_ENDS = 256
 
 
@@ -61,25 +68,45 @@ class Replica(Generic[Row]):
         self.of = of
         self._path: Path
         self._identity: str
+        self._topic_id: str | None = None
         self._store: Store | None = None
         self._swapping = threading.Lock()
         self._positions: dict[int, int] = {}
+        self._forgotten: dict[int, int] = {}
+        self._discarded = False
         self._ends: deque[tuple[float, Mapping[int, int]]] = deque()
         self._current_at: float | None = None
         self._touched_at = 0.0
-        self._watchers: dict[str | None, list[Callback[Row]]] = {}
+        self._watchers: Watchers[Row] = Watchers()
+        self._reaching = Reaching(self._has_reached)
 
     @property
     def restored(self) -> bool:
         """Whether it was read to the end that the changelog had at the start."""
         return self._current_at is not None
 
+    @property
+    def topic_id(self) -> str:
+        """What tells the changelog from any other, here or on another cluster.
+
+        Raises NotRestored.
+        """
+        if self._topic_id is None:
+            raise self._not_restored()
+        return self._topic_id
+
     def get(self, key: str) -> Row | None:
         """Return the row of a key, or None. Raises NotRestored."""
+        found = self.placed(key)
+        return None if found is None else found.row
+
+    def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key and its place in the changelog, or None. Raises NotRestored."""
         raw = key.encode()
         with self._reading() as store:
-            value = store.get(raw)
-        return None if value is None else self._decoded(raw, value)
+            found = store.get(raw)
+        row = None if found is None else self._decoded(raw, value(found))
+        return None if found is None or row is None else Placed(row, *place(found))
 
     def scan(
         self,
@@ -90,7 +117,7 @@ class Replica(Generic[Row]):
         limit: int | None = None,
     ) -> list[tuple[str, Row]]:
         """Return the rows with start <= key < end, by key. Raises NotRestored."""
-        upper = _INDEX if end is None else end.encode()
+        upper = INDEX if end is None else end.encode()
         return self._rows(start.encode(), upper, reverse=reverse, limit=limit)
 
     def prefix(
@@ -107,19 +134,45 @@ class Replica(Generic[Row]):
 
         Raises NotRestored.
         """
-        start = _INDEX + (prefix if after is None else after).encode()
+        start = INDEX + (prefix if after is None else after).encode()
         found: list[tuple[str, Row]] = []
         with self._reading() as store:
-            for entry, key in store.scan(start, _INDEX + prefix.encode() + b"\xff"):
+            for entry, key in store.scan(start, INDEX + prefix.encode() + b"\xff"):
                 if after is not None and entry == start:
                     continue
-                value = store.get(key)
-                row = None if value is None else self._decoded(key, value)
+                raw = store.get(key)
+                row = None if raw is None else self._decoded(key, value(raw))
                 if row is not None:
-                    found.append((entry[len(_INDEX) :].decode(), row))
+                    found.append((entry[len(INDEX) :].decode(), row))
                 if len(found) == limit:
                     break
         return found
+
+    def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
+        """Return the rows whose keys start so and that were written since these positions.
+
+        In the order of the changelog; all rows of a partition that is not in `since`. Raises
+        NotRestored; Forgotten where deletions since may be unknown: a record of one may be gone
+        once it is older than MAX_AGE_S.
+        """
+        raw = prefix.encode()
+        with self._reading() as store:
+            changed = [
+                (place(found), key, found)
+                for key, found in store.scan(raw, raw + b"\xff")
+                if place(found)[1] >= since.get(place(found)[0], 0)
+            ]
+        # After the rows were read: deletions that show in them are noted before they do.
+        if any(at < self._forgotten.get(partition, 0) for partition, at in since.items()):
+            raise Forgotten(f"{self.of.name}: deletions since {dict(since)} may be forgotten")
+        decoded = (
+            (key, at, self._decoded(key, value(found))) for at, key, found in sorted(changed)
+        )
+        return [(key.decode(), Placed(row, *at)) for key, at, row in decoded if row is not None]
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether the table can be read and has all before these positions, now or in time."""
+        return await self._reaching.until(positions, within_s)
 
     def positions(self) -> dict[int, int]:
         """Return the next changelog offset of each partition, all before it being in the rows."""
@@ -134,21 +187,15 @@ class Replica(Generic[Row]):
             raise self._not_restored()
         return int((time.monotonic() - self._current_at) * 1000)
 
-    def on_change(self, callback: Callback[Row], key: str | None = None) -> Callable[[], None]:
-        """Call back on the event loop for each record, of one key or of all, once it can be read.
+    def on_change(
+        self, callback: Callback[Row], key: str | None = None, *, group: str | None = None
+    ) -> Callable[[], None]:
+        """Call back on the event loop for each record, once it can be read.
 
+        Of one key, of the keys that have `group` up to and with their first slash, or of all.
         Returns what ends it. Only changes that somebody waits for are decoded.
         """
-        self._watchers.setdefault(key, []).append(callback)
-
-        def unsubscribe() -> None:
-            callbacks = self._watchers.get(key, [])
-            if callback in callbacks:
-                callbacks.remove(callback)
-            if not callbacks:
-                self._watchers.pop(key, None)
-
-        return unsubscribe
+        return self._watchers.add(callback, key, group)
 
     def open(self, path: Path, identity: str, ends: Mapping[int, int]) -> None:
         """Open the state in `path` for the changelog of this identity, which ends there by now.
@@ -156,8 +203,8 @@ class Replica(Generic[Row]):
         State of another topic, or one that can't be brought up to date, is rebuilt. Open again, it
         goes on from its rows.
         """
-        self._path = path
-        identity = f"{identity} layout {self.of.layout}"
+        self._path, self._topic_id = path, identity
+        identity = f"{identity} layout {LAYOUT}.{self.of.layout}"
         if self._store is not None and self._identity != identity:
             self._rebuild(identity, "its topic was created anew")
         elif self._store is None and self._is_old():
@@ -173,10 +220,13 @@ class Replica(Generic[Row]):
         if any(self._positions[p] > end for p, end in ends.items()):
             self._rebuild(identity, "its topic is shorter than what was read of it")
             self._load_positions(ends)
+        if self._discarded:
+            self._forget(ends)
         self._ends.clear()
 
     def discard(self) -> None:
         """Forget all rows: the changelog no longer holds what comes after them."""
+        self._discarded = True
         self._rebuild(self._identity, "its topic no longer holds what follows")
 
     def close(self) -> None:
@@ -194,29 +244,32 @@ class Replica(Generic[Row]):
         store = self._opened()
         changes: dict[bytes, bytes | None] = {}
         positions = dict(reached)
-        awaited = []
+        filed = []
         for message in messages:
             partition, offset = _place(message)
             positions[partition] = max(offset + 1, positions.get(partition, 0))
-            if self._file(message, changes):
-                awaited.append(message)
+            key = self._file(message, changes)
+            if key is not None:
+                filed.append((key, message))
+        forgotten = _forgotten(messages)
+        changes |= forgotten_changes(forgotten)
         if changes or any(self._positions.get(p) != at for p, at in positions.items()):
+            self._forgotten.update(forgotten)
             store.write(changes, positions)
             self._positions.update(positions)
-        return awaited
+        self._reaching.release()
+        # Asked once the rows can be read: who begins to wait after this reads them.
+        return [message for key, message in filed if self._watchers.want(key)]
 
     def tell(self, messages: Sequence[Message]) -> None:
         """Call back whoever waits for these records. The event loop's thread only."""
         for message in messages:
-            raw, value = message.key() or b"", message.value()
-            row = None if value is None else self._decoded(raw, value)
-            if row is None and value is not None:
+            raw, content = message.key() or b"", message.value()
+            row = None if content is None else self._decoded(raw, content)
+            if row is None and content is not None:
                 continue
             key = raw.decode()
-            for callback in (
-                *self._watchers.get(key, ()),
-                *self._watchers.get(None, ()),
-            ):
+            for callback in self._watchers.of(key):
                 callback(message.partition() or 0, message.offset() or 0, key, row)
 
     def expect(self, asked_at: float, ends: Mapping[int, int]) -> None:
@@ -235,6 +288,7 @@ class Replica(Generic[Row]):
             if asked_at - self._touched_at > _TOUCH_S:
                 self._touched_at = asked_at
                 self._touch_file.touch()
+            self._reaching.release()
 
     @property
     def _touch_file(self) -> Path:
@@ -248,7 +302,7 @@ class Replica(Generic[Row]):
         logger.warning("%s: %s: rebuilding it from %s", self.of.name, why, self.of.topic)
         self.close()
         shutil.rmtree(self._path, ignore_errors=True)
-        self._positions = {}
+        self._positions, self._forgotten = {}, {}
         self._ends.clear()
         self._store = Store(self._path, identity)
         self._touch_file.touch()
@@ -256,15 +310,25 @@ class Replica(Generic[Row]):
     def _load_positions(self, ends: Mapping[int, int]) -> None:
         store = self._opened()
         self._positions = {p: store.position(p) or 0 for p in ends}
+        self._forgotten = {p: int(store.get(forgotten_key(p)) or 0) for p in ends}
+
+    def _forget(self, ends: Mapping[int, int]) -> None:
+        """Note that of what was deleted up to there nothing may be known."""
+        self._opened().write(forgotten_changes(ends), {})
+        self._forgotten = dict(ends)
+        self._discarded = False
+
+    def _has_reached(self, positions: Mapping[int, int]) -> bool:
+        return self.restored and all(self._positions.get(p, 0) >= at for p, at in positions.items())
 
     def _opened(self) -> Store:
         if self._store is None:
             raise self._not_restored()
         return self._store
 
-    def _file(self, message: Message, changes: dict[bytes, bytes | None]) -> bool:
-        """Add a record to what is written; tell whether somebody waits for it."""
-        raw, value = message.key(), message.value()
+    def _file(self, message: Message, changes: dict[bytes, bytes | None]) -> str | None:
+        """Add a record to what is written; return its key, None if it is left out."""
+        raw, content = message.key(), message.value()
         try:
             key = raw.decode() if isinstance(raw, bytes) else ""
         except UnicodeDecodeError:
@@ -275,30 +339,30 @@ class Replica(Generic[Row]):
                 self.of.name,
                 *_place(message),
             )
-            return False
+            return None
         raw = key.encode()
-        if value is not None and self.of.index is not None:
-            row = self._decoded(raw, value)
+        if content is not None and self.of.index is not None:
+            row = self._decoded(raw, content)
             if row is None:
-                return False
+                return None
             for entry in self.of.index(key, row):
-                changes[_INDEX + entry.encode()] = raw
-        changes[raw] = value
-        return None in self._watchers or key in self._watchers
+                changes[INDEX + entry.encode()] = raw
+        changes[raw] = None if content is None else kept(*_place(message), content)
+        return key
 
     def _rows(
         self, start: bytes, end: bytes, *, reverse: bool, limit: int | None
     ) -> list[tuple[str, Row]]:
         with self._reading() as store:
             decoded = (
-                (raw.decode(), self._decoded(raw, value))
-                for raw, value in store.scan(start, end, reverse=reverse)
+                (raw.decode(), self._decoded(raw, value(found)))
+                for raw, found in store.scan(start, end, reverse=reverse)
             )
             return list(islice(((key, row) for key, row in decoded if row is not None), limit))
 
-    def _decoded(self, key: bytes, value: bytes) -> Row | None:
+    def _decoded(self, key: bytes, content: bytes) -> Row | None:
         try:
-            return self.of.decode(value)
+            return self.of.decode(content)
         except ValueError as error:
             logger.warning("%s: the row of %r can't be read: %s", self.of.name, key, error)
             return None
@@ -318,3 +382,18 @@ class Replica(Generic[Row]):
 def _place(message: Message) -> tuple[int, int]:
     """Return a record's partition and offset; only errors have none."""
     return message.partition() or 0, message.offset() or 0
+
+
+def _forgotten(messages: Iterable[Message]) -> dict[int, int]:
+    """Return up to which offsets deletions may be unknown to whoever has read only so far.
+
+    A deletion itself is not kept. Behind a record that is old, or does not say when it was written,
+    others may have been compacted away.
+    """
+    oldest = (time.time() - MAX_AGE_S) * 1000
+    return {
+        partition: offset + 1
+        for message in messages
+        for partition, offset in [_place(message)]
+        if message.value() is None or message.timestamp()[1] < oldest
+    }

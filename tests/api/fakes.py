@@ -4,9 +4,10 @@ The worker decides by the domain's own rules, so that what is tested is what cus
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import uuid4
 
 from api import tables as api_tables
 from api.sending import Undelivered
@@ -31,6 +32,8 @@ from schemas.records import (
 )
 from streams.domain import Cause, decide, evolve, issue, show
 from streams.engine.replica import NotRestored
+from streams.engine.replica_rows import Forgotten, Placed
+from streams.engine.replica_waiting import Reaching, group_of
 
 if TYPE_CHECKING:
     from api.commands import Command
@@ -51,6 +54,8 @@ RESORT = Resort(
 )
 
 Row = TypeVar("Row")
+PARTITION = 3
+"""Of every row."""
 
 
 async def happens(look: Callable[[], object]) -> None:
@@ -61,20 +66,63 @@ async def happens(look: Callable[[], object]) -> None:
 
 
 class FakeTable(Generic[Row]):
-    """Rows in a dict."""
+    """Rows in a dict, written to one partition."""
 
     def __init__(self, index: Callable[[str, Any], Sequence[str]] | None = None) -> None:
         self.rows: dict[str, Row] = {}
+        self.offsets: dict[str, int] = {}
+        self.end = 0
+        self.forgotten = 0
         self.restored = True
+        self.topic_id = f"cluster/{uuid4()}"
         self._index = index
-        self._watchers: list[tuple[str | None, Callable[..., None]]] = []
+        self._watchers: list[tuple[str | None, str | None, Callable[..., None]]] = []
+        self._reaching = Reaching(self._has)
 
     def put(self, key: str, row: Row) -> None:
         """Write a row and tell whoever waits for it."""
         self.rows[key] = row
-        for wanted, callback in [*self._watchers]:
-            if wanted in (None, key):
-                callback(0, 0, key, row)
+        self._tell(key, row)
+
+    def delete(self, key: str) -> None:
+        """Delete a row and tell whoever waits for it."""
+        del self.rows[key]
+        self.forgotten = self.end + 1
+        self._tell(key, None)
+
+    def _tell(self, key: str, row: Row | None) -> None:
+        self.offsets[key], self.end = self.end, self.end + 1
+        self._reaching.release()
+        for wanted, group, callback in [*self._watchers]:
+            if wanted == key or group == group_of(key) or wanted is group is None:
+                callback(PARTITION, self.offsets[key], key, row)
+
+    def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its offset."""
+        row = self.get(key)
+        return None if row is None else Placed(row, PARTITION, self.offsets.get(key, 0))
+
+    def positions(self) -> dict[int, int]:
+        """Return where the next row goes."""
+        return {PARTITION: self.end}
+
+    async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
+        """Tell whether so much was written, now or in time."""
+        return await self._reaching.until(positions, within_s)
+
+    def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
+        """Return rows written since, in the order in which they were."""
+        self._check()
+        if since.get(PARTITION, self.forgotten) < self.forgotten:
+            raise Forgotten("rows were deleted")
+        first = since.get(PARTITION, 0)
+        changed = sorted((self.offsets[k], k) for k in self.rows if k.startswith(prefix))
+        return [(k, Placed(self.rows[k], PARTITION, at)) for at, k in changed if at >= first]
+
+    def _has(self, positions: Mapping[int, int]) -> bool:
+        return self.restored and all(
+            self.positions().get(p, 0) >= at for p, at in positions.items()
+        )
 
     def get(self, key: str) -> Row | None:
         """Return the row of a key."""
@@ -110,10 +158,14 @@ class FakeTable(Generic[Row]):
         return 2345
 
     def on_change(
-        self, callback: Callable[[int, int, str, Row | None], None], key: str | None = None
+        self,
+        callback: Callable[[int, int, str, Row | None], None],
+        key: str | None = None,
+        *,
+        group: str | None = None,
     ) -> Callable[[], None]:
         """Call back for a change."""
-        watcher = (key, callback)
+        watcher = (key, group, callback)
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
