@@ -5,9 +5,9 @@ from typing import Protocol
 
 from api.problems import Unavailable
 from api.sending import RETRY_S, Undelivered
-from schemas.records import Cancel, Pay, Reserve
+from schemas.records import Amend, Cancel, Pay, Reserve
 
-Command = Reserve | Pay | Cancel
+Command = Reserve | Pay | Cancel | Amend
 
 
 class Commands(Protocol):

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from secrets import token_hex
 
@@ -14,6 +14,8 @@ from api.fields import CUSTOMER, IDENTIFIER
 from api.problems import Malformed, NotFound, TooLarge, TooSlow, UnsupportedMedia
 from api.strict_json import NotJSON, parse
 
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 LARGEST_BODY = 1 << 20
 BODY_S = 30
 DEFAULT_WAIT_S = 10
@@ -25,9 +27,12 @@ _PREFERENCE = re.compile(r'\s*([A-Za-z-]+)\s*(?:=\s*"?([0-9]{1,6})"?\s*)?(?:;.*)
 _CURSOR = re.compile(r"\d{14}/[A-Za-z0-9._~-]{1,128}", re.ASCII)
 
 
-async def read_object(request: web.Request) -> dict[str, object]:
-    """Read the body, a JSON object. Raises Malformed, TooSlow, UnsupportedMedia."""
-    body = await _json_body(request, request.read)
+async def read_object(request: web.Request, *types: str) -> dict[str, object]:
+    """Read the body, a JSON object of one of these media types, JSON unless said.
+
+    Raises Malformed, TooSlow, UnsupportedMedia.
+    """
+    body = await _json_body(request, request.read, types or (JSON,))
     try:
         value = parse(body)
     except NotJSON as error:
@@ -52,14 +57,17 @@ async def read_raw(request: web.Request, most: int) -> bytes:
                 raise TooLarge(most)
         return bytes(body)
 
-    return await _json_body(request, read)
+    return await _json_body(request, read, (JSON,))
 
 
-async def _json_body(request: web.Request, read: Callable[[], Awaitable[bytes]]) -> bytes:
+async def _json_body(
+    request: web.Request, read: Callable[[], Awaitable[bytes]], types: Sequence[str]
+) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("unsupported-media", "a body may not be compressed")
-    if request.content_type != "application/json":
-        raise UnsupportedMedia("unsupported-media", "the Content-Type has to be application/json")
+    if request.content_type not in types:
+        wanted = " or ".join(types)
+        raise UnsupportedMedia("unsupported-media", f"the Content-Type has to be {wanted}")
     try:
         async with asyncio.timeout(BODY_S):
             return await read()

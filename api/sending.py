@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.codec import Codec
-from schemas.records import Cancel, Pay, PaymentOutcome, Reserve
+from schemas.records import Amend, Cancel, Pay, PaymentOutcome, Reserve
 from topics import catalog
 
 TIMEOUT_MS = 5000
@@ -65,7 +65,7 @@ class KafkaSender:
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._producer.flush, TIMEOUT_MS / 1000)
 
-    async def send(self, record: Reserve | Pay | Cancel | PaymentOutcome) -> None:
+    async def send(self, record: Reserve | Pay | Cancel | Amend | PaymentOutcome) -> None:
         """Return once Kafka has acknowledged the record. Raises Undelivered."""
         loop = asyncio.get_running_loop()
         acknowledged: asyncio.Future[None] = loop.create_future()

@@ -1,7 +1,7 @@
 """What clients send, as types. api.fields reads the fields; a test holds the names together."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -36,6 +36,9 @@ Quoted = Annotated[
 ]
 Digits = Annotated[str, Meta(pattern=_DIGITS, examples=["2"])]
 Ignored = Annotated[Any, Meta(description="The server's own: read back to it, and ignored.")]
+
+
+Cancelled = Annotated[Literal["CANCELLED"], Meta(description="Cancels; alone in its patch.")]
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,3 +103,13 @@ class OlderPayment(Body, kw_only=True):
     rooms: Ignored = None
     id: Ignored = None
     links: Ignored = msgspec.field(default=None, name="_links")
+
+
+class ReservationPatch(Body, kw_only=True):
+    """What is to be changed (RFC 7396): texts, of which null takes one away; or the status."""
+
+    needs: Text | None = None
+    phone: Word | None = None
+    email: Name | None = None
+    status: Cancelled = "CANCELLED"
+    reservationstatus: Cancelled = "CANCELLED"

@@ -9,9 +9,9 @@ import msgspec
 from api.openapi.operation import Collection, Content, Operation, Schema
 from api.openapi.operations import OPERATIONS
 from api.problems import MEDIA_TYPE, TYPE
+from api.requests import JSON
 
 _REF = "#/components/schemas/{name}"
-_JSON = "application/json"
 
 _AGES: Schema = {
     "Age": {"schema": {"type": "integer", "minimum": 0}, "description": "In seconds."},
@@ -104,7 +104,7 @@ def _described(operation: Operation) -> Schema:
     if operation.body:
         described["requestBody"] = {
             "required": True,
-            "content": {_JSON: {"schema": _one_of(operation.body)}},
+            "content": {media: {"schema": _one_of(operation.body)} for media in operation.media},
         }
     return described
 
@@ -116,7 +116,7 @@ def _answers(operation: Operation) -> dict[int, Schema]:
         if isinstance(content, str):
             answer["content"] = {content: {"schema": {"type": "string"}}}
         elif content is not None:
-            answer["content"] = {_JSON: {"schema": _schema(content)}}
+            answer["content"] = {JSON: {"schema": _schema(content)}}
         if operation.of_tables:
             answer["headers"] = dict(_AGES)
             if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.fields import LONGEST_ID
-from api.requests import LARGEST_PAGE, LONGEST_KEY
+from api.requests import JSON, LARGEST_PAGE, LONGEST_KEY
 
 Schema = dict[str, Any]
 
@@ -58,6 +58,7 @@ class Operation:
     problems: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     body: tuple[type, ...] = ()
+    media: tuple[str, ...] = (JSON,)
     of_tables: bool = True
     """Whether it is read from tables, so that the answer says how old it may be."""
     needs_token: bool = True

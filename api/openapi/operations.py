@@ -18,6 +18,7 @@ from api.openapi.operation import (
     Operation,
     Parameter,
 )
+from api.requests import JSON, MERGE_PATCH
 
 _BODY = {
     400: ("malformed", "malformed-json"),
@@ -41,6 +42,12 @@ _OUTCOME = {
 }
 _NOT_FOUND = {404: ("not-found",), 503: ("being-restored",)}
 _RESTORING = {503: ("being-restored",)}
+_CHANGED = _BODY | {
+    404: ("not-found",),
+    409: ("reservation-cancelled", "reservation-expired", "reservation-rejected"),
+    422: ("invalid-fields",),
+    503: _UNDELIVERED,
+}
 _SHOWN = (resources.Reservation, resources.AcceptedReservation)
 
 RESERVATIONS = (
@@ -78,6 +85,37 @@ RESERVATIONS = (
         {200: _SHOWN},
         _NOT_FOUND,
         (RESERVATION_ID,),
+    ),
+    Operation(
+        "put",
+        "/reservations/{id}",
+        "putReservation",
+        "Put a reservation back as it was read, with other needs, phone or email",
+        "Commands",
+        {200: _SHOWN, 202: _SHOWN},
+        _CHANGED,
+        (RESERVATION_ID, PREFER),
+        (dict,),
+    ),
+    Operation(
+        "patch",
+        "/reservations/{id}",
+        "patchReservation",
+        "Change needs, phone or email, or cancel",
+        "Commands",
+        {200: _SHOWN, 202: _SHOWN},
+        _CHANGED
+        | {
+            409: (
+                "cancel-refused",
+                "reservation-cancelled",
+                "reservation-expired",
+                "reservation-rejected",
+            )
+        },
+        (RESERVATION_ID, PREFER),
+        (bodies.ReservationPatch,),
+        (JSON, MERGE_PATCH),
     ),
     Operation(
         "delete",
@@ -121,6 +159,17 @@ PAYMENTS = (
         {200: resources.Payment},
         _NOT_FOUND,
         (RESERVATION_ID,),
+    ),
+    Operation(
+        "put",
+        "/payments/{id}",
+        "putPayment",
+        "Put a payment back as it was read: nothing of it can be changed",
+        "Commands",
+        {200: resources.Payment, 202: resources.Payment},
+        _CHANGED,
+        (RESERVATION_ID, PREFER),
+        (dict,),
     ),
     Operation(
         "post",
@@ -174,6 +223,17 @@ PAGES = (
         (RESERVATION_ID,),
     ),
     Operation(
+        "put",
+        "/views/{id}",
+        "putView",
+        "Put a line of a page back as it was read, with other needs, phone or email",
+        "Commands",
+        {200: resources.View, 202: resources.View},
+        _CHANGED,
+        (RESERVATION_ID, PREFER),
+        (dict,),
+    ),
+    Operation(
         "get",
         "/issueds",
         "listTickets",
@@ -191,6 +251,17 @@ PAGES = (
         {200: resources.Ticket},
         _NOT_FOUND,
         (TICKET,),
+    ),
+    Operation(
+        "put",
+        "/issueds/{id}",
+        "putTicket",
+        "Put a ticket back as it was read, with other needs, phone or email",
+        "Commands",
+        {200: resources.Ticket, 202: resources.Ticket},
+        _CHANGED,
+        (TICKET, PREFER),
+        (dict,),
     ),
 )
 

@@ -13,6 +13,7 @@ from api import tables as api_tables
 from api.sending import Undelivered
 from api.tables import Tables, mypage_key
 from schemas.records import (
+    Amend,
     Approved,
     Availability,
     Cancel,
@@ -208,7 +209,7 @@ class FakeWorker:
         """The tables, as the API takes them."""
         return Tables.held(self.held)
 
-    async def send(self, command: Reserve | Pay | Cancel) -> None:
+    async def send(self, command: Reserve | Pay | Cancel | Amend) -> None:
         """Take a command, and decide it if the worker runs."""
         if not self.kafka:
             raise Undelivered("Kafka is away")
