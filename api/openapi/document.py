@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from api.openapi.operation import Collection, Content, Operation, Schema
+from api.openapi.operation import POSITION, Collection, Content, Operation, Schema
 from api.openapi.operations import OPERATIONS
 from api.problems import MEDIA_TYPE, TYPE
 from api.requests import JSON
@@ -19,6 +19,12 @@ _AGES: Schema = {
         "schema": {"type": "integer", "minimum": 0},
         "description": "All that was committed so many ms ago is in the answer.",
     },
+}
+_POSITION: Schema = {
+    "Hiresort-Position": {
+        "schema": {"type": "string"},
+        "description": "Sent with a later request, its answer is at least as new as this one.",
+    }
 }
 _LOCATION: Schema = {"schema": {"type": "string", "format": "uri-reference"}}
 _RETRY_AFTER: Schema = {
@@ -52,6 +58,12 @@ _PROBLEM: Schema = {
     },
 }
 _EVERYWHERE = {500: ("internal",)}
+_OF_TABLES = {
+    400: ("malformed",),
+    412: ("position-of-another-cluster",),
+    503: ("being-restored", "overloaded"),
+    504: ("position-not-reached",),
+}
 
 
 def document() -> Schema:
@@ -99,8 +111,9 @@ def _described(operation: Operation) -> Schema:
             for status, response in sorted({**_answers(operation), **_problems(operation)}.items())
         },
     }
-    if operation.parameters:
-        described["parameters"] = [each.described() for each in operation.parameters]
+    parameters = (*operation.parameters, *((POSITION,) if operation.of_tables else ()))
+    if parameters:
+        described["parameters"] = [each.described() for each in parameters]
     if operation.body:
         described["requestBody"] = {
             "required": True,
@@ -118,7 +131,7 @@ def _answers(operation: Operation) -> dict[int, Schema]:
         elif content is not None:
             answer["content"] = {JSON: {"schema": _schema(content)}}
         if operation.of_tables:
-            answer["headers"] = dict(_AGES)
+            answer["headers"] = _AGES | _POSITION
             if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
                 answer["headers"]["Location"] = _LOCATION
         answers[status] = answer
@@ -127,15 +140,19 @@ def _answers(operation: Operation) -> dict[int, Schema]:
 
 def _problems(operation: Operation) -> dict[int, Schema]:
     problems = {}
-    for status, names in {**_EVERYWHERE, **operation.problems}.items():
+    named = {status: dict.fromkeys(names) for status, names in _EVERYWHERE.items()}
+    for more in (operation.problems, _OF_TABLES if operation.of_tables else {}):
+        for status, names in more.items():
+            named.setdefault(status, {}).update(dict.fromkeys(names))
+    for status, every in named.items():
         schema = {
             "allOf": [
                 {"$ref": _REF.format(name="Problem")},
-                {"properties": {"type": {"enum": [TYPE + name for name in names]}}},
+                {"properties": {"type": {"enum": [TYPE + name for name in every]}}},
             ]
         }
         problem: Schema = {
-            "description": ", ".join(names),
+            "description": ", ".join(every),
             "content": {MEDIA_TYPE: {"schema": schema}},
         }
         if status == HTTPStatus.SERVICE_UNAVAILABLE:

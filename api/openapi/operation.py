@@ -108,6 +108,13 @@ LIMIT = Parameter(
 CURSOR = Parameter(
     "cursor", "query", {"type": "string"}, "Where the page begins: of an answer's `next` link."
 )
+POSITION = Parameter(
+    "Hiresort-Position",
+    "header",
+    {"type": "string"},
+    "Of an earlier answer: this one is at least as new. It waits for that as long as for an "
+    "outcome (Prefer).",
+)
 FROM = Parameter(
     "from", "query", {"type": "string", "format": "date"}, "The first night; today unless said."
 )
