@@ -22,7 +22,7 @@ BENCH_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status test kills faults payments-faults payments-slow \
 	sanitize lint format lock bench bench-quick bench-report bench-lock bench-takeover \
-	bench-fairness simulate simulate-mutants
+	bench-fairness bench-api simulate simulate-mutants
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,9 @@ bench-fairness: $(STAMP)  ## Measure fresh records while another partition drain
 
 bench-report: $(STAMP)  ## Write docs/performance.md again, from the newest results
 	$(BIN)/python -m bench report $(RESULTS)
+
+bench-api: $(STAMP)  ## Measure the API, five minutes, and write docs/api-performance.md; ARGS=--quick
+	$(BIN)/python -m bench.serving $(ARGS)
 
 bench-lock: $(STAMP)  ## Resolve the requirements of the peers and the plots anew
 	for each in bench/quix_streams bench/stock_faust bench; do \
