@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import click
+import uvloop
 from aiohttp import web
 
 from api.application import create_app, create_runner
@@ -107,7 +108,7 @@ def main(  # noqa: PLR0913 - an argument for each option
     try:
         reader = _reader(gateway_kind, callback_secret_file)
         client = client_file.read(config) if config else {}
-        asyncio.run(_serve(host, port, bootstrap, state / "api", client, reader))
+        uvloop.run(_serve(host, port, bootstrap, state / "api", client, reader))
     except (OSError, EngineError, Unusable) as error:
         raise click.UsageError(str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from api import resources
@@ -228,8 +229,13 @@ def payment_status(row: Payment) -> resources.PaymentStatus:
 
 def instant(at: int) -> str:
     """Return an instant (ms) as text in UTC."""
-    second = datetime.fromtimestamp(at // 1000, UTC).replace(tzinfo=None)
-    return f"{second.isoformat()}.{at % 1000:03d}Z"
+    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    # The instants of one row are mostly of one second.
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()
 
 
 def instant_or_none(at: int | None) -> str | None:
