@@ -9,7 +9,18 @@ from aiohttp import web
 from api.accepted import Accepted
 from api.callback_reader import Callbacks
 from api.commands import Commands
-from api.keys import ACCEPTED, CALLBACKS, COMMANDS, NOW, POSITION_WAITS, READY, TABLES, WAITS
+from api.keys import (
+    ACCEPTED,
+    CALLBACKS,
+    COMMANDS,
+    LISTENERS,
+    NOW,
+    POSITION_WAITS,
+    READY,
+    TABLES,
+    WAITS,
+)
+from api.listeners import Listeners
 from api.positions import await_position
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
@@ -29,7 +40,7 @@ _not_http.disabled = True
 """What aiohttp logs, with a trace: that a client sent no HTTP. It is answered, and that is all."""
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - an argument for each thing it is made of
     tables: Tables,
     commands: Commands,
     ready: Callable[[], str | None],
@@ -37,6 +48,7 @@ def create_app(
     waits: Waits | None = None,
     now: Callable[[], int] | None = None,
     callbacks: Callbacks | None = None,
+    listeners: Listeners | None = None,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
@@ -49,6 +61,7 @@ def create_app(
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
     app[POSITION_WAITS] = Waits(app[WAITS].most)
+    app[LISTENERS] = listeners or Listeners()
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
@@ -78,6 +91,7 @@ async def _let_go(app: web.Application) -> None:
     """Answer whoever waits, so that a shutdown takes no longer than an answer."""
     app[WAITS].close()
     app[POSITION_WAITS].close()
+    app[LISTENERS].close()
 
 
 def _clock() -> int:

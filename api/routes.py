@@ -2,7 +2,17 @@
 
 from aiohttp import web
 
-from api import availability, callbacks, cancelling, health, newest, paying, queries, reserving
+from api import (
+    availability,
+    callbacks,
+    cancelling,
+    changes,
+    health,
+    newest,
+    paying,
+    queries,
+    reserving,
+)
 
 
 def routes() -> list[web.RouteDef]:
@@ -24,6 +34,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/views", newest.views),
         web.get("/views/{id}", queries.view),
         web.get("/mypage/{id}", queries.mypage),
+        web.get("/mypage/{id}/changes", changes.changes),
         web.get("/resorts", queries.resorts),
         web.get("/resorts/{id}", queries.resort),
         web.get("/resorts/{id}/availability", availability.availability),

@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 
 from api.application import create_app, create_runner
 from api.callback_reader import Callbacks
+from api.listeners import Listeners
 from api.waiting import Waits
 from tests.api.fakes import FakeWorker
 
@@ -28,14 +29,25 @@ def callbacks() -> Callbacks | None:
 
 
 @pytest.fixture
+def listeners() -> Listeners:
+    return Listeners(most=3, most_of_one=2)
+
+
+@pytest.fixture
 async def origin(
-    worker: FakeWorker, waits: Waits, callbacks: Callbacks | None
+    worker: FakeWorker, waits: Waits, callbacks: Callbacks | None, listeners: Listeners
 ) -> AsyncIterator[str]:
     def ready() -> str | None:
         return None if worker.mypage.restored else "being restored"
 
     app = create_app(
-        worker.tables, worker, ready, waits=waits, now=lambda: worker.now, callbacks=callbacks
+        worker.tables,
+        worker,
+        ready,
+        waits=waits,
+        now=lambda: worker.now,
+        callbacks=callbacks,
+        listeners=listeners,
     )
     runner = create_runner(app)
     await runner.setup()
@@ -43,6 +55,7 @@ async def origin(
     await web.SockSite(runner, listening).start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     waits.close()
+    listeners.close()
     await runner.cleanup()
 
 
