@@ -55,7 +55,7 @@ class Stream:
 
     async def events(self, count: int) -> list[Event]:
         """Return the next events, without heartbeats."""
-        events = []
+        events: list[Event] = []
         while len(events) < count:
             event = await self.next()
             if event.name != "comment":
