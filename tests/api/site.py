@@ -53,17 +53,20 @@ class Api:
         self.process = process
 
     async def call(
-        self, method: str, path: str, body: Json | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] = {},
     ) -> Answer:
-        """Ask this process; a _ in a header's name stands for a -."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        """Ask this process."""
         async with (
             ClientSession(self.origin) as client,
-            client.request(method, path, json=body, headers=named) as response,
+            client.request(method, path, json=body, headers=headers) as response,
         ):
             text = await response.text()
-            body = json.loads(text.replace(self.origin, ""))
-            return Answer(response.status, body, response.headers)
+            found = json.loads(text.replace(self.origin, ""))
+            return Answer(response.status, found, response.headers)
 
     async def is_ready(self) -> bool:
         """Whether it has restored its tables."""

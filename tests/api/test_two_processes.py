@@ -35,9 +35,9 @@ def site(kafka: LocalKafka, tmp_path: Path) -> Iterator[Site]:
 
 def repeated(api: Api, site: Site, persons: int = 1) -> asyncio.Task[Answer]:
     """Reserve, always with the same Idempotency-Key."""
-    keyed = {"X_Customer_Id": "ada", "Idempotency_Key": "once", "Prefer": "wait=30"}
+    keyed = {"X-Customer-Id": "ada", "Idempotency-Key": "once", "Prefer": "wait=30"}
     body = site.stay | {"persons": persons}
-    return asyncio.create_task(api.call("POST", "/reservations", body, **keyed))
+    return asyncio.create_task(api.call("POST", "/reservations", body, keyed))
 
 
 async def test_a_key_is_one_reservation_wherever_and_whenever_it_is_repeated(site: Site) -> None:
@@ -76,7 +76,7 @@ async def test_a_key_is_one_reservation_wherever_and_whenever_it_is_repeated(sit
 async def busy(api: Api, site: Site, customer: str) -> None:
     """Reserve and cancel without a rest."""
     for _ in range(CHANGES):
-        made = await api.call("POST", "/reservations", site.stay, X_Customer_Id=customer)
+        made = await api.call("POST", "/reservations", site.stay, {"X-Customer-Id": customer})
         assert made.status == 201, made
         cancelled = await api.call("DELETE", made.body["_links"]["self"]["href"])
         assert cancelled.status == 200, cancelled
@@ -93,11 +93,11 @@ async def session(apis: list[Api], site: Site) -> None:
     seen: dict[str, int] = {}
     token: dict[str, str] = {}
     for api in apis * ROUNDS:
-        page = await api.call("GET", "/mypage/one?limit=200", **token)
+        page = await api.call("GET", "/mypage/one?limit=200", headers=token)
         now = versions(page)
         assert all(now.get(which, 0) >= version for which, version in seen.items())
         token = {HEADER: page.headers[HEADER]}
-        made = await api.call("POST", "/reservations", site.stay, X_Customer_Id="one", **token)
+        made = await api.call("POST", "/reservations", site.stay, token | {"X-Customer-Id": "one"})
         token = {HEADER: made.headers[HEADER]}
         seen = now | {made.body["reservation_id"]: made.body["version"]}
 
