@@ -9,6 +9,7 @@ from aiohttp import web
 from api.accepted import Accepted
 from api.callback_reader import Callbacks
 from api.commands import Commands
+from api.conditions import answer_conditions
 from api.keys import (
     ACCEPTED,
     CALLBACKS,
@@ -56,7 +57,8 @@ def create_app(  # noqa: PLR0913 - an argument for each thing it is made of
     Without `callbacks` none of the gateway's is taken.
     """
     app = web.Application(
-        middlewares=[answer_problems, await_position], client_max_size=LARGEST_BODY
+        middlewares=[answer_problems, await_position, answer_conditions],
+        client_max_size=LARGEST_BODY,
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
