@@ -6,6 +6,8 @@ from aiohttp import web
 from api.problems import NotFound
 from api.views import Aged
 
+STALENESS = "Hiresort-Staleness-Ms"
+
 
 def answer(
     body: object, *views: Aged, status: int = 200, location: str | None = None
@@ -35,4 +37,4 @@ def staleness(*views: Aged) -> dict[str, str]:
     if not views:
         return {}
     stale_ms = max(view.staleness_ms() for view in views)
-    return {"Age": str(stale_ms // 1000), "Hiresort-Staleness-Ms": str(stale_ms)}
+    return {"Age": str(stale_ms // 1000), STALENESS: str(stale_ms)}

@@ -9,9 +9,21 @@ from aiohttp import web
 from api.accepted import Accepted
 from api.callback_reader import Callbacks
 from api.commands import Commands
+from api.conditions import answer_conditions
 from api.cross_origin import Origins, allow_origins
 from api.hardening import harden
-from api.keys import ACCEPTED, CALLBACKS, COMMANDS, NOW, POSITION_WAITS, READY, TABLES, WAITS
+from api.keys import (
+    ACCEPTED,
+    CALLBACKS,
+    COMMANDS,
+    LISTENERS,
+    NOW,
+    POSITION_WAITS,
+    READY,
+    TABLES,
+    WAITS,
+)
+from api.listeners import Listeners
 from api.positions import await_position
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
@@ -40,6 +52,7 @@ def create_app(  # noqa: PLR0913 - what it is made of
     now: Callable[[], int] | None = None,
     callbacks: Callbacks | None = None,
     origins: Origins | None = None,
+    listeners: Listeners | None = None,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
@@ -47,11 +60,13 @@ def create_app(  # noqa: PLR0913 - what it is made of
     Without `callbacks` none of the gateway's is taken; without `origins` any page may call.
     """
     app = web.Application(
-        middlewares=[answer_problems, await_position], client_max_size=LARGEST_BODY
+        middlewares=[answer_problems, await_position, answer_conditions],
+        client_max_size=LARGEST_BODY,
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
     app[POSITION_WAITS] = Waits(app[WAITS].most)
+    app[LISTENERS] = listeners or Listeners()
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
@@ -83,6 +98,7 @@ async def _let_go(app: web.Application) -> None:
     """Answer whoever waits, so that a shutdown takes no longer than an answer."""
     app[WAITS].close()
     app[POSITION_WAITS].close()
+    app[LISTENERS].close()
 
 
 def _clock() -> int:

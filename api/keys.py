@@ -7,6 +7,7 @@ from aiohttp import web
 from api.accepted import Accepted
 from api.callback_reader import Callbacks
 from api.commands import Commands
+from api.listeners import Listeners
 from api.tables import Tables
 from api.waiting import Waits
 
@@ -15,6 +16,7 @@ COMMANDS = web.AppKey("commands", Commands)
 WAITS = web.AppKey("waits", Waits)
 POSITION_WAITS = web.AppKey("position_waits", Waits)
 """Apart from the others: who waits for a position that never comes takes no place of a command."""
+LISTENERS = web.AppKey("listeners", Listeners)
 ACCEPTED = web.AppKey("accepted", Accepted)
 CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
 """None while no secret to verify callbacks with is configured."""

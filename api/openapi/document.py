@@ -6,7 +6,17 @@ from importlib.metadata import version
 
 import msgspec
 
-from api.openapi.operation import POSITION, Collection, Content, Operation, Schema
+from api.openapi.operation import (
+    EVENTS,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    POSITION,
+    Collection,
+    Content,
+    Operation,
+    Parameter,
+    Schema,
+)
 from api.openapi.operations import OPERATIONS
 from api.problems import MEDIA_TYPE, TYPE
 from api.requests import JSON
@@ -25,6 +35,16 @@ _POSITION: Schema = {
         "schema": {"type": "string"},
         "description": "Sent with a later request, its answer is at least as new as this one.",
     }
+}
+_EVENT: Schema = {
+    "type": "object",
+    "description": "`snapshot`: all there is comes next; `reservation`: a reservation.",
+    "properties": {
+        "event": {"enum": ["snapshot", "reservation"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "description": "To go on from, as Last-Event-ID."},
+        "retry": {"type": "integer"},
+    },
 }
 _LOCATION: Schema = {"schema": {"type": "string", "format": "uri-reference"}}
 _RETRY_AFTER: Schema = {
@@ -111,7 +131,7 @@ def _described(operation: Operation) -> Schema:
             for status, response in sorted({**_answers(operation), **_problems(operation)}.items())
         },
     }
-    parameters = (*operation.parameters, *((POSITION,) if operation.of_tables else ()))
+    parameters = (*operation.parameters, *_conditions(operation))
     if parameters:
         described["parameters"] = [each.described() for each in parameters]
     if operation.body:
@@ -122,19 +142,35 @@ def _described(operation: Operation) -> Schema:
     return described
 
 
+def _conditions(operation: Operation) -> tuple[Parameter, ...]:
+    if not operation.of_tables:
+        return ()
+    if operation.method == "get":
+        return (POSITION,) if _is_stream(operation) else (POSITION, IF_NONE_MATCH)
+    return (POSITION,) if operation.method == "post" else (POSITION, IF_MATCH)
+
+
+def _is_stream(operation: Operation) -> bool:
+    return EVENTS in operation.answers.values()
+
+
 def _answers(operation: Operation) -> dict[int, Schema]:
     answers = {}
     for status, content in operation.answers.items():
         answer: Schema = {"description": HTTPStatus(status).phrase}
         if isinstance(content, str):
-            answer["content"] = {content: {"schema": {"type": "string"}}}
+            schema = _EVENT if content == EVENTS else {"type": "string"}
+            answer["content"] = {content: {"schema": schema}}
         elif content is not None:
             answer["content"] = {JSON: {"schema": _schema(content)}}
-        if operation.of_tables:
+        if operation.of_tables and not _is_stream(operation):
             answer["headers"] = _AGES | _POSITION
             if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
                 answer["headers"]["Location"] = _LOCATION
         answers[status] = answer
+    if operation.of_tables and operation.method == "get" and not _is_stream(operation):
+        answers[HTTPStatus.OK]["headers"]["ETag"] = {"schema": {"type": "string"}}
+        answers[HTTPStatus.NOT_MODIFIED] = {"description": "Not Modified"}
     return answers
 
 
@@ -144,6 +180,8 @@ def _problems(operation: Operation) -> dict[int, Schema]:
     for more in (operation.problems, _OF_TABLES if operation.of_tables else {}):
         for status, names in more.items():
             named.setdefault(status, {}).update(dict.fromkeys(names))
+    if IF_MATCH in _conditions(operation):
+        named[HTTPStatus.PRECONDITION_FAILED]["changed-meanwhile"] = None
     for status, every in named.items():
         schema = {
             "allOf": [

@@ -9,6 +9,8 @@ from api.requests import JSON, LARGEST_PAGE, LONGEST_KEY
 
 Schema = dict[str, Any]
 
+EVENTS = "text/event-stream"
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -114,6 +116,24 @@ POSITION = Parameter(
     {"type": "string"},
     "Of an earlier answer: this one is at least as new. It waits for that as long as for an "
     "outcome (Prefer).",
+)
+IF_NONE_MATCH = Parameter(
+    "If-None-Match",
+    "header",
+    {"type": "string"},
+    "Of an earlier answer's ETag: 304 when it would be the same one.",
+)
+IF_MATCH = Parameter(
+    "If-Match",
+    "header",
+    {"type": "string"},
+    "Of an earlier answer's ETag: 412 when it is another one by now.",
+)
+LAST_EVENT_ID = Parameter(
+    "Last-Event-ID",
+    "header",
+    {"type": "string"},
+    "Of the last event that was read: what was written since comes first.",
 )
 FROM = Parameter(
     "from", "query", {"type": "string", "format": "date"}, "The first night; today unless said."

@@ -32,9 +32,9 @@ class Placed(NamedTuple, Generic[Row]):
     offset: int
 
 
-def kept(partition: int, offset: int, value: bytes) -> bytes:
-    """Return what is kept of a record."""
-    return _PLACE.pack(partition, offset) + value
+def kept_at(partition: int, offset: int) -> bytes:
+    """Return what is kept before the value of a record."""
+    return _PLACE.pack(partition, offset)
 
 
 def place(raw: bytes) -> tuple[int, int]:

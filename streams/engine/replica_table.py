@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from .replica_rows import (
     Placed,
     forgotten_changes,
     forgotten_key,
-    kept,
+    kept_at,
     place,
     value,
 )
@@ -243,15 +243,20 @@ class Replica(Generic[Row]):
         """
         store = self._opened()
         changes: dict[bytes, bytes | None] = {}
-        positions = dict(reached)
+        positions, forgotten = dict(reached), {}
         filed = []
+        oldest_ms = (time.time() - MAX_AGE_S) * 1000
         for message in messages:
             partition, offset = _place(message)
             positions[partition] = max(offset + 1, positions.get(partition, 0))
-            key = self._file(message, changes)
-            if key is not None:
+            content = message.value()
+            # A deletion itself is not kept. Behind a record that is old, or does not say when it
+            # was written, others may have been compacted away.
+            if content is None or message.timestamp()[1] < oldest_ms:
+                forgotten[partition] = offset + 1
+            key = self._key(message)
+            if key and self._file(key, content, kept_at(partition, offset), changes):
                 filed.append((key, message))
-        forgotten = _forgotten(messages)
         changes |= forgotten_changes(forgotten)
         if changes or any(self._positions.get(p) != at for p, at in positions.items()):
             self._forgotten.update(forgotten)
@@ -259,6 +264,8 @@ class Replica(Generic[Row]):
             self._positions.update(positions)
         self._reaching.release()
         # Asked once the rows can be read: who begins to wait after this reads them.
+        if not self._watchers:
+            return []
         return [message for key, message in filed if self._watchers.want(key)]
 
     def tell(self, messages: Sequence[Message]) -> None:
@@ -326,9 +333,8 @@ class Replica(Generic[Row]):
             raise self._not_restored()
         return self._store
 
-    def _file(self, message: Message, changes: dict[bytes, bytes | None]) -> str | None:
-        """Add a record to what is written; return its key, None if it is left out."""
-        raw, content = message.key(), message.value()
+    def _key(self, message: Message) -> str:
+        raw = message.key()
         try:
             key = raw.decode() if isinstance(raw, bytes) else ""
         except UnicodeDecodeError:
@@ -339,16 +345,21 @@ class Replica(Generic[Row]):
                 self.of.name,
                 *_place(message),
             )
-            return None
+        return key
+
+    def _file(
+        self, key: str, content: bytes | None, at: bytes, changes: dict[bytes, bytes | None]
+    ) -> bool:
+        """Add a record to what is written; tell whether it could be read."""
         raw = key.encode()
         if content is not None and self.of.index is not None:
             row = self._decoded(raw, content)
             if row is None:
-                return None
+                return False
             for entry in self.of.index(key, row):
                 changes[INDEX + entry.encode()] = raw
-        changes[raw] = None if content is None else kept(*_place(message), content)
-        return key
+        changes[raw] = None if content is None else at + content
+        return True
 
     def _rows(
         self, start: bytes, end: bytes, *, reverse: bool, limit: int | None
@@ -382,18 +393,3 @@ class Replica(Generic[Row]):
 def _place(message: Message) -> tuple[int, int]:
     """Return a record's partition and offset; only errors have none."""
     return message.partition() or 0, message.offset() or 0
-
-
-def _forgotten(messages: Iterable[Message]) -> dict[int, int]:
-    """Return up to which offsets deletions may be unknown to whoever has read only so far.
-
-    A deletion itself is not kept. Behind a record that is old, or does not say when it was written,
-    others may have been compacted away.
-    """
-    oldest = (time.time() - MAX_AGE_S) * 1000
-    return {
-        partition: offset + 1
-        for message in messages
-        for partition, offset in [_place(message)]
-        if message.value() is None or message.timestamp()[1] < oldest
-    }

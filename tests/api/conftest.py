@@ -9,6 +9,7 @@ from aiohttp import ClientSession, web
 from api.application import create_app, create_runner
 from api.callback_reader import Callbacks
 from api.cross_origin import Origins
+from api.listeners import Listeners
 from api.waiting import Waits
 from tests.api.fakes import FakeWorker
 
@@ -34,8 +35,17 @@ def origins() -> Origins:
 
 
 @pytest.fixture
+def listeners() -> Listeners:
+    return Listeners(most=3, most_of_one=2)
+
+
+@pytest.fixture
 async def origin(
-    worker: FakeWorker, waits: Waits, callbacks: Callbacks | None, origins: Origins
+    worker: FakeWorker,
+    waits: Waits,
+    callbacks: Callbacks | None,
+    origins: Origins,
+    listeners: Listeners,
 ) -> AsyncIterator[str]:
     def ready() -> str | None:
         return None if worker.mypage.restored else "being restored"
@@ -48,6 +58,7 @@ async def origin(
         now=lambda: worker.now,
         callbacks=callbacks,
         origins=origins,
+        listeners=listeners,
     )
     runner = create_runner(app)
     await runner.setup()
@@ -55,6 +66,7 @@ async def origin(
     await web.SockSite(runner, listening).start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     waits.close()
+    listeners.close()
     await runner.cleanup()
 
 
