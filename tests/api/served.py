@@ -10,6 +10,7 @@ from aiohttp import web
 
 from api.application import create_app, create_runner
 from api.callback_reader import CallbackReader, Callbacks
+from api.listeners import Listeners
 from connect.callbacks import SIGNATURE, verified
 from schemas.records import PaymentOutcome
 from tests.api.fakes import FakeWorker
@@ -30,8 +31,13 @@ def served(worker: FakeWorker) -> Iterator[str]:
     listening = socket.create_server(("127.0.0.1", 0))
     callbacks = Callbacks(CallbackReader(SIGNATURE, verified, [b"of the tests"]), NoOutcomes())
     app = create_app(
-        worker.tables, worker, lambda: None, now=lambda: worker.now, callbacks=callbacks
-    )
+        worker.tables,
+        worker,
+        lambda: None,
+        now=lambda: worker.now,
+        callbacks=callbacks,
+        listeners=Listeners(heartbeat_s=0.01, longest_s=0.02),
+    )  # streams that end
     runner = create_runner(app)
 
     async def start() -> None:
