@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from api.accepted import Accepted
+from api.access import authenticate, check_policy
 from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.conditions import answer_conditions
@@ -21,6 +22,7 @@ from api.keys import (
     POSITION_WAITS,
     READY,
     TABLES,
+    TOKENS,
     WAITS,
 )
 from api.listeners import Listeners
@@ -29,6 +31,7 @@ from api.problems import answer_problems
 from api.requests import LARGEST_BODY
 from api.routes import routes
 from api.tables import Tables
+from api.tokens import Tokens
 from api.waiting import Waits
 
 SHUTDOWN_S = 10.0
@@ -52,15 +55,17 @@ def create_app(  # noqa: PLR0913 - what it is made of
     now: Callable[[], int] | None = None,
     callbacks: Callbacks | None = None,
     origins: Origins | None = None,
+    tokens: Tokens | None = None,
     listeners: Listeners | None = None,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
-    Without `callbacks` none of the gateway's is taken; without `origins` any page may call.
+    Without `callbacks` none of the gateway's is taken; without `origins` any page may
+    call; without `tokens` nobody is asked who they are.
     """
     app = web.Application(
-        middlewares=[answer_problems, await_position, answer_conditions],
+        middlewares=[answer_problems, authenticate, await_position, answer_conditions],
         client_max_size=LARGEST_BODY,
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
@@ -70,7 +75,9 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
+    app[TOKENS] = tokens
     app.add_routes(routes())
+    check_policy(app.router.routes())
     app.on_response_prepare.append(harden)
     allow_origins(app, origins or Origins())
     app.on_shutdown.append(_let_go)

@@ -8,8 +8,6 @@ from aiohttp import web
 Role = Literal["open", "customer", "service", "operator"]
 """`open`: nobody was asked who they are, and everything on this listener is theirs."""
 
-_CALLER = "caller"
-
 
 @dataclass(frozen=True)
 class Caller:
@@ -29,12 +27,12 @@ class Caller:
 
 
 OPEN = Caller("open")
+_CALLER = web.RequestKey("caller", Caller)
 
 
 def caller_of(request: web.Request) -> Caller:
     """Return who sent the request; without tokens it is nobody in particular."""
-    caller = request.get(_CALLER, OPEN)
-    assert isinstance(caller, Caller)
+    caller: Caller = request.get(_CALLER, OPEN)
     return caller
 
 

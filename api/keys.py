@@ -9,6 +9,7 @@ from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.listeners import Listeners
 from api.tables import Tables
+from api.tokens import Tokens
 from api.waiting import Waits
 
 TABLES = web.AppKey("tables", Tables)
@@ -20,6 +21,8 @@ LISTENERS = web.AppKey("listeners", Listeners)
 ACCEPTED = web.AppKey("accepted", Accepted)
 CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
 """None while no secret to verify callbacks with is configured."""
+TOKENS: web.AppKey[Tokens | None] = web.AppKey("tokens")
+"""None where nobody is asked who they are."""
 READY: web.AppKey[Callable[[], str | None]] = web.AppKey("ready")
 """Tells why the tables can't be read yet; None once they can."""
 NOW: web.AppKey[Callable[[], int]] = web.AppKey("now")

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from api import requests
 from api.answers import answer, not_found
+from api.caller import caller_of
 from api.keys import TABLES
 from api.lookup import known
 from api.shapes import Shapes
@@ -23,7 +24,7 @@ async def view(request: web.Request) -> web.Response:
     """One line of mypage in the older shape."""
     tables, shapes = reading(request)
     row = await tables.reservation(requests.id_of(request, "view"))
-    if row is None:
+    if row is None or not caller_of(request).sees(row.customer_id):
         raise not_found("there is no view of this id", tables.reservations)
     return answer(shapes.view(row), tables.reservations, tables.mypage, tables.resorts)
 
@@ -32,7 +33,7 @@ async def ticket(request: web.Request) -> web.Response:
     """One ticket."""
     tables, shapes = reading(request)
     row = await tables.tickets.get(requests.id_of(request, "ticket"))
-    if row is None:
+    if row is None or not caller_of(request).sees(row.customer_id):
         raise not_found("there is no ticket of this number", tables.tickets)
     return answer(shapes.ticket(row), tables.tickets, tables.resorts)
 
@@ -41,29 +42,10 @@ async def payment(request: web.Request) -> web.Response:
     """What was charged and refunded for one reservation."""
     tables, shapes = reading(request)
     row = await tables.payments.get(requests.id_of(request, "payment"))
-    if row is None:
+    if row is None or not caller_of(request).sees(row.customer_id):
         raise not_found("there is no payment of this id", tables.payments)
     shape = shapes.payment(row, await tables.reservation(row.reservation_id))
     return answer(shape, tables.payments, tables.mypage, tables.resorts)
-
-
-async def mypage(request: web.Request) -> web.Response:
-    """A customer's reservations, the newest first, a page of them."""
-    customer_id = requests.customer_in_path(request)
-    limit, behind = requests.page_of(request)
-    tables, shapes = reading(request)
-    prefix = f"{customer_id}/"
-    after = None if behind is None else prefix + behind
-    rows = await tables.mypage.indexed(prefix, after=after, limit=limit + 1)
-    page = rows[:limit]
-    path = f"/mypage/{customer_id}"
-    links = {}
-    if len(rows) > limit:
-        cursor = requests.cursor_of(page[-1][0].removeprefix(prefix))
-        links["next"] = f"{path}?limit={limit}&cursor={cursor}"
-    items = [shapes.reservation(row) for _, row in page]
-    body = {"customer_id": customer_id} | shapes.collection("reservations", items, path, **links)
-    return answer(body, tables.mypage, tables.resorts)
 
 
 async def resorts(request: web.Request) -> web.Response:

@@ -141,9 +141,9 @@ def customer_in_path(request: web.Request) -> str:
     return value
 
 
-def page_of(request: web.Request) -> tuple[int, str | None]:
+def page_of(request: web.Request, default: int) -> tuple[int, str | None]:
     """Return the page's length and the position it begins behind. Raises Malformed."""
-    limit = request.query.get("limit", "50")
+    limit = request.query.get("limit", str(default))
     if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= LARGEST_PAGE:
         raise Malformed("malformed", f"limit has to be from 1 to {LARGEST_PAGE}")
     cursor = request.query.get("cursor")

@@ -47,17 +47,20 @@ OLDER_IGNORED = (
     "reservationid",
     "_links",
 )
+RATED = ("rate",)
+"""Beside NOW, from who may name a rate."""
 LONGEST_NAME = 200
 LONGEST_TEXT = 2000
 LONGEST_WORD = 64
 
 
 class Attempt(NamedTuple):
-    """Who reserves, under which key, and when (ms)."""
+    """Who reserves, under which key, and when (ms); whether they may name a rate."""
 
     customer_id: str
     idempotency_key: str
     at: int
+    may_rate: bool = False
 
 
 class Stay(NamedTuple):
@@ -69,12 +72,16 @@ class Stay(NamedTuple):
     nights: int
     payment_type: str | None
     quoted_price: int | None
+    rate: int | None = None
 
 
 def read_reserve(body: Mapping[str, object], resorts: Held[Resort], attempt: Attempt) -> Reserve:
     """Read a Reserve command. Raises Refused with all that is wrong, NotAllowed for a rate."""
-    if "rate" in body:
-        raise NotAllowed("rate-not-allowed", "a rate takes a role; leave it out for the price")
+    if "rate" in body and not attempt.may_rate:
+        raise NotAllowed(
+            "rate-not-allowed",
+            "a rate takes the role service or operator: leave it out for the price",
+        )
     older = "date" in body
     fields = Fields(_without_empty(body) if older else body, digits=older)
     stay = _older_stay(fields, resorts) if older else _stay(fields, resorts)
@@ -104,6 +111,7 @@ def read_reserve(body: Mapping[str, object], resorts: Held[Resort], attempt: Att
         email=email,
         payment_type=stay.payment_type,
         quoted_price=stay.quoted_price,
+        rate=stay.rate,
         requested_at=attempt.at,
     )
     try:
@@ -115,7 +123,7 @@ def read_reserve(body: Mapping[str, object], resorts: Held[Resort], attempt: Att
 
 
 def _stay(fields: Fields, resorts: Held[Resort]) -> Stay:
-    fields.refuse_others(NOW)
+    fields.refuse_others((*NOW, *RATED))
     resort_id = fields.identifier("resort_id")
     return Stay(
         resort=resorts.get(resort_id) if resort_id else None,
@@ -124,6 +132,7 @@ def _stay(fields: Fields, resorts: Held[Resort]) -> Stay:
         nights=fields.required_integer("nights", most=MAX_NIGHTS),
         payment_type=fields.text("payment_type", most=LONGEST_WORD),
         quoted_price=fields.integer("quoted_price", least=0, most=MAX_AMOUNT),
+        rate=fields.integer("rate", least=0, most=MAX_AMOUNT),
     )
 
 

@@ -6,10 +6,11 @@ from aiohttp import web
 
 from api import requests
 from api.answers import answer, staleness
+from api.caller import caller_of
 from api.commands import deliver
 from api.keys import ACCEPTED, COMMANDS, NOW, TABLES, WAITS
 from api.outcomes import is_decided, refusal_of
-from api.problems import Refused
+from api.problems import NotAllowed, Refused
 from api.reserve_fields import Attempt, read_reserve
 from api.seen import expect
 from api.shapes import Shapes
@@ -23,8 +24,13 @@ async def reserve(request: web.Request) -> web.Response:
     """Reserve, and answer once it is decided or the client's wait is over."""
     body = await requests.read_object(request)
     key = requests.idempotency_key_of(request)
-    customer = requests.customer_of(request) or requests.guest(key)
-    attempt = Attempt(customer, key or token_hex(16), request.app[NOW]())
+    customer = _customer(request, key)
+    attempt = Attempt(
+        customer,
+        key or token_hex(16),
+        request.app[NOW](),
+        may_rate=caller_of(request).role in ("service", "operator"),
+    )
     command = read_reserve(body, request.app[TABLES].resorts, attempt)
     row = await _decision(request, command)
     try:
@@ -34,6 +40,18 @@ async def reserve(request: web.Request) -> web.Response:
         expect(command.reservation_id, 1)
         accepted = {"reservation_id": command.reservation_id, "status": "ACCEPTED"}
         return answer(accepted, status=202, location=_location(command))
+
+
+def _customer(request: web.Request, key: str | None) -> str:
+    """Return for whom it is. Raises NotAllowed for another one, Refused where nobody is named."""
+    named, caller = requests.customer_of(request), caller_of(request)
+    if caller.only is not None:
+        if named not in (None, caller.only):
+            raise NotAllowed("another-customer", "X-Customer-Id is another customer's")
+        return caller.only
+    if named is None and caller.role != "open":
+        raise Refused("customer-missing", "X-Customer-Id has to say for whom it is")
+    return named or requests.guest(key)
 
 
 async def _answer(request: web.Request, command: Reserve, row: MyPage | None) -> web.Response:

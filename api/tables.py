@@ -10,6 +10,9 @@ from schemas.records import Availability, MyPage, Payment, Reservation, Resort, 
 from streams.engine.replica import ReplicaOf, Replicas
 from topics import catalog
 
+LAYOUT = 2
+"""Of the indexes below: another one has the replicas rebuilt."""
+
 _FAR = 99_999_999_999_999
 """In ms since 1970, and of as many digits as the index texts have."""
 
@@ -68,7 +71,7 @@ def followed() -> list[ReplicaOf[Any]]:
 def _table(
     name: str, topic: catalog.Topic, index: Callable[[str, Any], Sequence[str]] | None = None
 ) -> ReplicaOf[Any]:
-    return ReplicaOf(name, topic.name, Codec(*topic.records).decode, index)
+    return ReplicaOf(name, topic.name, Codec(*topic.records).decode, index, layout=LAYOUT)
 
 
 def mypage_key(customer_id: str, reservation_id: str) -> str:
@@ -77,28 +80,29 @@ def mypage_key(customer_id: str, reservation_id: str) -> str:
 
 
 def newest_reservations(key: str, row: Reservation) -> list[str]:
-    """Order all reservations, the newest first."""
-    return [f"{_before(row.created_at)}/{key}"]
+    """Order reservations, the newest first, as `_newest` does."""
+    return _newest(row.customer_id, row.created_at, key)
 
 
 def newest_of_customer(_key: str, row: MyPage) -> list[str]:
-    """Order each customer's reservations, the newest first; and all, below an empty customer."""
-    newest = f"{_before(row.created_at)}/{row.reservation_id}"
-    return [f"{row.customer_id}/{newest}", f"/{newest}"]
+    """Order the lines of mypages, the newest first, as `_newest` does."""
+    return _newest(row.customer_id, row.created_at, row.reservation_id)
 
 
 def newest_tickets(key: str, row: Ticket) -> list[str]:
-    """Order all tickets, the newest first."""
-    return [f"{_before(row.issued_at)}/{key}"]
+    """Order tickets, the newest first, as `_newest` does."""
+    return _newest(row.customer_id, row.issued_at, key)
 
 
 def newest_payments(key: str, row: Payment) -> list[str]:
-    """Order all payments, the newest first."""
-    return [f"{_before(row.steps[0].requested_at)}/{key}"] if row.steps else []
+    """Order payments, the newest first, as `_newest` does."""
+    return _newest(row.customer_id, row.steps[0].requested_at, key) if row.steps else []
 
 
-def _before(at: int) -> str:
-    return f"{_FAR - min(max(at, 0), _FAR):014d}"
+def _newest(customer_id: str, at: int, key: str) -> list[str]:
+    """Order the rows of each customer, and all of them, below an empty customer."""
+    newest = f"{_FAR - min(max(at, 0), _FAR):014d}/{key}"
+    return [f"{customer_id}/{newest}", f"/{newest}"]
 
 
 _SHARED = set(MyPage.__struct_fields__) & set(Reservation.__struct_fields__)

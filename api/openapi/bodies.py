@@ -34,6 +34,10 @@ Quoted = Annotated[
         description="Refused as price-changed when the price is another one by now.",
     ),
 ]
+Rate = Annotated[
+    int,
+    Meta(ge=0, le=MAX_AMOUNT, description="A negotiated price a night: service and operator only."),
+]
 Digits = Annotated[str, Meta(pattern=_DIGITS, examples=["2"])]
 Ignored = Annotated[Any, Meta(description="The server's own: read back to it, and ignored.")]
 
@@ -59,6 +63,7 @@ class NewReservation(Body, kw_only=True):
     email: Name | None = None
     payment_type: Word | None = None
     quoted_price: Quoted | None = None
+    rate: Rate | None = None
 
 
 class OlderReservation(Body, kw_only=True):

@@ -43,6 +43,7 @@ _OUTCOME = {
     503: ("payment-unavailable", *_UNDELIVERED),
 }
 _NOT_FOUND = {404: ("not-found",), 503: ("being-restored",)}
+_PAGED = {400: ("malformed",), 503: ("being-restored",)}
 _RESTORING = {503: ("being-restored",)}
 _CHANGED = _BODY | {
     404: ("not-found",),
@@ -76,7 +77,8 @@ RESERVATIONS = (
         "The newest reservations",
         "Queries",
         {200: Collection("reservations", resources.Reservation)},
-        _RESTORING,
+        _PAGED,
+        (LIMIT, CURSOR),
     ),
     Operation(
         "get",
@@ -150,7 +152,8 @@ PAYMENTS = (
         "The newest payments",
         "Queries",
         {200: Collection("payments", resources.Payment)},
-        _RESTORING,
+        _PAGED,
+        (LIMIT, CURSOR),
     ),
     Operation(
         "get",
@@ -227,7 +230,8 @@ PAGES = (
         "The newest lines of all customers' pages",
         "Queries",
         {200: Collection("views", resources.View)},
-        _RESTORING,
+        _PAGED,
+        (LIMIT, CURSOR),
     ),
     Operation(
         "get",
@@ -257,7 +261,8 @@ PAGES = (
         "The newest tickets",
         "Queries",
         {200: Collection("issueds", resources.Ticket)},
-        _RESTORING,
+        _PAGED,
+        (LIMIT, CURSOR),
     ),
     Operation(
         "get",

@@ -10,6 +10,7 @@ from api.application import create_app, create_runner
 from api.callback_reader import Callbacks
 from api.cross_origin import Origins
 from api.listeners import Listeners
+from api.tokens import Tokens
 from api.waiting import Waits
 from tests.api.fakes import FakeWorker
 
@@ -35,6 +36,11 @@ def origins() -> Origins:
 
 
 @pytest.fixture
+def tokens() -> Tokens | None:
+    return None
+
+
+@pytest.fixture
 def listeners() -> Listeners:
     return Listeners(most=3, most_of_one=2)
 
@@ -45,6 +51,7 @@ async def origin(
     waits: Waits,
     callbacks: Callbacks | None,
     origins: Origins,
+    tokens: Tokens | None,
     listeners: Listeners,
 ) -> AsyncIterator[str]:
     def ready() -> str | None:
@@ -58,6 +65,7 @@ async def origin(
         now=lambda: worker.now,
         callbacks=callbacks,
         origins=origins,
+        tokens=tokens,
         listeners=listeners,
     )
     runner = create_runner(app)

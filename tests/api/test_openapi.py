@@ -25,7 +25,7 @@ def test_no_two_operations_have_one_name() -> None:
 @pytest.mark.parametrize(
     ("body", "read"),
     [
-        (bodies.NewReservation, reserve_fields.NOW),
+        (bodies.NewReservation, (*reserve_fields.NOW, *reserve_fields.RATED)),
         (bodies.OlderReservation, (*reserve_fields.OLDER, *reserve_fields.OLDER_IGNORED)),
         (bodies.NewPayment, paying.NAMES),
         (bodies.OlderPayment, (*paying.OLDER, *paying.OLDER_IGNORED)),
