@@ -7,6 +7,7 @@ import logging
 import re
 import signal
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -15,8 +16,12 @@ from aiohttp import web
 
 from api.application import create_app, create_runner
 from api.callback_reader import KINDS, CallbackReader, Callbacks, Unusable, reader_of
+from api.cross_origin import ANY, Origins
 from api.sending import KafkaSender
 from api.tables import Tables, followed
+from api.token_keys import Unusable as NoKeys
+from api.token_keys import keys_at
+from api.tokens import Tokens, Wanted
 from streams.engine import client_file
 from streams.engine.errors import EngineError
 from streams.engine.replica import Replicas
@@ -86,6 +91,43 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
     show_envvar=True,
     help="File of the secrets that the gateway signs callbacks with, one a line, for us alone.",
 )
+@click.option(
+    "--tokens",
+    envvar="HIRESORT_API_TOKENS",
+    show_envvar=True,
+    help="JWK set that verifies tokens: a file, or an https address. Without it nobody is asked.",
+)
+@click.option(
+    "--token-issuer",
+    envvar="HIRESORT_API_TOKEN_ISSUER",
+    show_envvar=True,
+    help="What a token's iss has to be.",
+)
+@click.option(
+    "--token-audience",
+    default="hiresort",
+    envvar="HIRESORT_API_TOKEN_AUDIENCE",
+    show_default=True,
+    show_envvar=True,
+    help="What a token's aud has to be, or hold.",
+)
+@click.option(
+    "--token-role-claim",
+    default="role",
+    envvar="HIRESORT_API_TOKEN_ROLE_CLAIM",
+    show_default=True,
+    show_envvar=True,
+    help="The claim that says customer, service or operator.",
+)
+@click.option(
+    "--allow-origin",
+    "allowed",
+    multiple=True,
+    envvar="HIRESORT_API_ALLOW_ORIGIN",
+    show_envvar=True,
+    help="Origin whose pages may call, credentials included; * for any, without. Repeated for "
+    "several. Unless said: any without tokens, none with.",
+)
 def main(  # noqa: PLR0913 - an argument for each option
     *,
     host: str,
@@ -95,22 +137,41 @@ def main(  # noqa: PLR0913 - an argument for each option
     config: Path | None,
     gateway_kind: str,
     callback_secret_file: Path | None,
+    tokens: str | None,
+    token_issuer: str | None,
+    token_audience: str,
+    token_role_claim: str,
+    allowed: tuple[str, ...],
 ) -> None:
     """Serve reservations over HTTP.
 
-    Nobody is asked who he is: it listens on loopback only.
+    Without tokens nobody is asked who they are, and it listens on loopback only.
     """
-    if not _is_loopback(host):
+    if tokens is None and not _is_loopback(host):
         raise click.UsageError(
-            f"{host} is not loopback: without tokens the API listens on 127.0.0.1 or ::1 only"
+            f"{host} is not loopback: without --tokens the API listens on 127.0.0.1 or ::1 only"
         )
+    if tokens is not None and token_issuer is None:
+        raise click.UsageError("--tokens takes --token-issuer: whose tokens they are")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        reader = _reader(gateway_kind, callback_secret_file)
-        client = client_file.read(config) if config else {}
-        uvloop.run(_serve(host, port, bootstrap, state / "api", client, reader))
-    except (OSError, EngineError, Unusable) as error:
+        served = Served(
+            host=host,
+            port=port,
+            bootstrap=bootstrap,
+            state=state / "api",
+            client=client_file.read(config) if config else {},
+            reader=_reader(gateway_kind, callback_secret_file),
+            origins=Origins(allowed or (() if tokens else (ANY,))),
+            tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
+        )
+        uvloop.run(_serve(served))
+    except (OSError, EngineError, Unusable, NoKeys) as error:
         raise click.UsageError(str(error)) from None
+
+
+def _tokens(source: str | None, wanted: Wanted) -> Tokens | None:
+    return None if source is None else Tokens(keys_at(source), wanted)
 
 
 def _reader(gateway_kind: str, secret_file: Path | None) -> CallbackReader | None:
@@ -123,16 +184,25 @@ def _reader(gateway_kind: str, secret_file: Path | None) -> CallbackReader | Non
     return None
 
 
-async def _serve(
-    host: str,
-    port: int,
-    bootstrap: str,
-    state: Path,
-    client: Mapping[str, str],
-    reader: CallbackReader | None,
-) -> None:
-    replicas = Replicas(bootstrap, state, followed(), client)
-    sender = KafkaSender(bootstrap, client)
+@dataclass(frozen=True)
+class Served:
+    """What is served, and where."""
+
+    host: str
+    port: int
+    bootstrap: str
+    state: Path
+    client: Mapping[str, str]
+    reader: CallbackReader | None
+    origins: Origins
+    tokens: Tokens | None
+
+
+async def _serve(served: Served) -> None:
+    if served.tokens is not None:
+        await served.tokens.keys.start()
+    replicas = Replicas(served.bootstrap, served.state, followed(), served.client)
+    sender = KafkaSender(served.bootstrap, served.client)
 
     def why_not_ready() -> str | None:
         return None if replicas.ready else replicas.problem or "the tables are being restored"
@@ -144,8 +214,14 @@ async def _serve(
         await replicas.stop()
         await sender.stop()
 
-    callbacks = None if reader is None else Callbacks(reader, sender)
-    app = create_app(Tables.of(replicas), sender, why_not_ready, callbacks=callbacks)
+    app = create_app(
+        Tables.of(replicas),
+        sender,
+        why_not_ready,
+        callbacks=None if served.reader is None else Callbacks(served.reader, sender),
+        origins=served.origins,
+        tokens=served.tokens,
+    )
     app.cleanup_ctx.append(connect)
     runner = create_runner(app)
     stopped = asyncio.Event()
@@ -154,8 +230,10 @@ async def _serve(
         loop.add_signal_handler(sign, stopped.set)
     try:
         await runner.setup()
-        await _listen(runner, host, port)
-        logger.info("serving http://%s:%s, Kafka on %s", host, port, bootstrap)
+        await _listen(runner, served.host, served.port)
+        asked = "by tokens" if served.tokens else "for loopback, without tokens"
+        address = f"http://{served.host}:{served.port}"
+        logger.info("serving %s %s, Kafka on %s", address, asked, served.bootstrap)
         await stopped.wait()
     finally:
         await runner.cleanup()

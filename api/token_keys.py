@@ -32,6 +32,8 @@ AGAIN_S = 30.0
 """An unknown key has the set asked for again, at most so often."""
 
 _SMALLEST_RSA = 2048
+_PUBLIC = ("kty", "kid", "n", "e", "crv", "x", "y")
+"""Of a key no more is taken: a private part that stands in the set by mistake is not."""
 
 
 class Unusable(Exception):
@@ -99,7 +101,7 @@ def _key(entry: Mapping[str, Any]) -> Key | None:
     kid, use = entry.get("kid"), entry.get("use", "sig")
     if not isinstance(kid, str) or not kid or use != "sig" or "verify" not in _operations(entry):
         return None
-    public = {name: value for name, value in entry.items() if name != "d"}
+    public = {name: entry[name] for name in _PUBLIC if name in entry}
     try:
         if entry.get("kty") == "RSA" and entry.get("alg", "RS256") == "RS256":
             key: Key = RSAKey.import_key(public)

@@ -76,3 +76,18 @@ def test_a_state_folder_that_cannot_be_written_is_told() -> None:
     result = CliRunner().invoke(main, ["--state", "/proc/nothing"])
     assert result.exit_code == 2
     assert "/proc/nothing" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--tokens", "keys.json"], "--tokens takes --token-issuer"),
+        (["--tokens", "none.json", "--token-issuer", "i"], "none.json can't be read"),
+        (["--tokens", "http://example.org/k", "--token-issuer", "i"], "take https"),
+    ],
+)
+def test_tokens_that_cannot_be_verified_are_told(options: list[str], told: str) -> None:
+    result = CliRunner().invoke(main, [*options, "--host", "0.0.0.0"])  # noqa: S104
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "Traceback" not in result.output
