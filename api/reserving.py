@@ -8,6 +8,7 @@ from api import requests
 from api.answers import answer, staleness
 from api.commands import deliver
 from api.keys import ACCEPTED, COMMANDS, NOW, TABLES, WAITS
+from api.linked import await_linked
 from api.outcomes import is_decided, refusal_of
 from api.problems import Refused
 from api.reserve_fields import Attempt, read_reserve
@@ -49,6 +50,7 @@ async def _answer(request: web.Request, command: Reserve, row: MyPage | None) ->
     if refusal is not None:
         refusal.headers |= staleness(tables.mypage) | {"Location": location}
         raise refusal
+    await await_linked(request, row)
     shape = shapes.reservation(row)
     return answer(shape, tables.mypage, tables.resorts, status=201, location=location)
 
