@@ -6,6 +6,7 @@ from api import requests
 from api.answers import answer, staleness
 from api.commands import deliver
 from api.keys import COMMANDS, NOW, TABLES, WAITS
+from api.linked import await_linked
 from api.lookup import known
 from api.problems import Conflict
 from api.seen import expect
@@ -27,7 +28,8 @@ async def cancel(request: web.Request) -> web.Response:
     is_over = not isinstance(found, Reserve) and found.status in OVER
     row = found if is_over else await _decision(request, found)
     shapes = Shapes(requests.origin_of(request), tables.resorts)
-    if row is not None:
+    if isinstance(row, MyPage):
+        await await_linked(request, row)
         return answer(shapes.known(row), tables.mypage, tables.resorts)
     shape = shapes.known(await known(request, reservation_id))
     # Of what nobody decided yet only that it will be: it may be rejected, with nothing to cancel.

@@ -7,7 +7,6 @@ will have at least.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -33,7 +32,7 @@ _Topic = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-class _Token(msgspec.Struct, array_like=True, frozen=True):
+class _Token(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     version: Literal[1]
     topics: dict[_Topic, dict[_Number, _Number]]
     expected: Annotated[dict[_Id, _Number], msgspec.Meta(max_length=MOST_EXPECTED)]
@@ -73,7 +72,7 @@ def position_of(token: str) -> Position:
     try:
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         read = _decoder.decode(packed)
-    except (binascii.Error, ValueError):
+    except (ValueError, RecursionError):
         raise NoPosition("not one that an answer gave") from None
     return Position(read.topics, read.expected)
 

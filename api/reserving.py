@@ -9,6 +9,7 @@ from api.answers import answer, staleness
 from api.caller import caller_of
 from api.commands import deliver
 from api.keys import ACCEPTED, COMMANDS, NOW, TABLES, WAITS
+from api.linked import await_linked
 from api.outcomes import is_decided, refusal_of
 from api.problems import NotAllowed, Refused
 from api.reserve_fields import Attempt, read_reserve
@@ -67,6 +68,7 @@ async def _answer(request: web.Request, command: Reserve, row: MyPage | None) ->
     if refusal is not None:
         refusal.headers |= staleness(tables.mypage) | {"Location": location}
         raise refusal
+    await await_linked(request, row)
     shape = shapes.reservation(row)
     return answer(shape, tables.mypage, tables.resorts, status=201, location=location)
 

@@ -57,6 +57,9 @@ class Held(Aged, Reachable, Protocol[Row]):
     def positions(self) -> dict[int, int]:
         """Return the next offset of each partition, all before it being in the rows."""
 
+    def horizon(self) -> dict[int, int]:
+        """Return positions with nothing behind them that was read until now."""
+
     def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
         """Return the rows whose keys start so and that were written since. Raises Forgotten."""
 
@@ -166,6 +169,10 @@ class Noted(Generic[Row]):
         """Return the next offset of each partition, all before it being in the rows."""
         return self._held.positions()
 
+    def horizon(self) -> dict[int, int]:
+        """Return positions with nothing behind them that was read until now."""
+        return self._held.horizon()
+
     async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
         """Tell whether the table can be read and has all before these positions, now or in time."""
         return await self._held.reach(positions, within_s)
@@ -181,8 +188,7 @@ class Noted(Generic[Row]):
         return self._held.on_change(callback, key, group=group)
 
     def _all_noted(self, rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
-        # What follows the rows read may be noted too: it is newer than they are.
-        note(self._held.topic_id, self._held.positions())
+        note(self._held.topic_id, self._held.horizon())
         return rows
 
 

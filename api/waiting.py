@@ -13,11 +13,11 @@ Found = TypeVar("Found")
 
 
 class Waits:
-    """All requests that wait; at most `most` at once, so that memory stays bounded."""
+    """All requests that wait, `waiting`; at most `most` at once, so that memory stays bounded."""
 
     def __init__(self, most: int = 2000) -> None:
         self.most = most
-        self._waiting = 0
+        self.waiting = 0
         self._events: set[asyncio.Event] = set()
         self._limits: set[asyncio.Timeout] = set()
         self._closed = False
@@ -25,13 +25,13 @@ class Waits:
     @contextmanager
     def place(self) -> Iterator[None]:
         """Take a place among those who may wait. Raises Unavailable when there is none."""
-        if self._waiting >= self.most:
+        if self.waiting >= self.most:
             raise Unavailable("overloaded", f"{self.most} requests wait already: try again shortly")
-        self._waiting += 1
+        self.waiting += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     async def until(
         self,

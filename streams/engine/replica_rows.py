@@ -48,6 +48,14 @@ def value(raw: bytes) -> bytes:
     return raw[_PLACE.size :]
 
 
+def text(key: object) -> str:
+    """Return a record's key as text, empty where it is none."""
+    try:
+        return key.decode() if isinstance(key, bytes) else ""
+    except UnicodeDecodeError:
+        return ""
+
+
 def forgotten_key(partition: int) -> bytes:
     """Return where it is kept up to which offset deletions may be unknown."""
     return _FORGOTTEN + b"%d" % partition

@@ -24,6 +24,7 @@ from .replica_rows import (
     forgotten_key,
     kept_at,
     place,
+    text,
     value,
 )
 from .replica_waiting import Callback, Reaching, Watchers
@@ -72,6 +73,7 @@ class Replica(Generic[Row]):
         self._store: Store | None = None
         self._swapping = threading.Lock()
         self._positions: dict[int, int] = {}
+        self._horizon: dict[int, int] = {}
         self._forgotten: dict[int, int] = {}
         self._discarded = False
         self._ends: deque[tuple[float, Mapping[int, int]]] = deque()
@@ -178,6 +180,13 @@ class Replica(Generic[Row]):
         """Return the next changelog offset of each partition, all before it being in the rows."""
         return dict(self._positions)
 
+    def horizon(self) -> dict[int, int]:
+        """Return positions with nothing behind them that was read until now.
+
+        While a batch is written its rows may be read already, and positions() not have it yet.
+        """
+        return dict(self._horizon)
+
     def staleness_ms(self) -> int:
         """Return how old the view may be: all that was committed so long ago is in it.
 
@@ -260,6 +269,7 @@ class Replica(Generic[Row]):
         changes |= forgotten_changes(forgotten)
         if changes or any(self._positions.get(p) != at for p, at in positions.items()):
             self._forgotten.update(forgotten)
+            self._horizon.update(positions)
             store.write(changes, positions)
             self._positions.update(positions)
         self._reaching.release()
@@ -309,7 +319,7 @@ class Replica(Generic[Row]):
         logger.warning("%s: %s: rebuilding it from %s", self.of.name, why, self.of.topic)
         self.close()
         shutil.rmtree(self._path, ignore_errors=True)
-        self._positions, self._forgotten = {}, {}
+        self._positions, self._horizon, self._forgotten = {}, {}, {}
         self._ends.clear()
         self._store = Store(self._path, identity)
         self._touch_file.touch()
@@ -317,6 +327,7 @@ class Replica(Generic[Row]):
     def _load_positions(self, ends: Mapping[int, int]) -> None:
         store = self._opened()
         self._positions = {p: store.position(p) or 0 for p in ends}
+        self._horizon = dict(self._positions)
         self._forgotten = {p: int(store.get(forgotten_key(p)) or 0) for p in ends}
 
     def _forget(self, ends: Mapping[int, int]) -> None:
@@ -334,17 +345,10 @@ class Replica(Generic[Row]):
         return self._store
 
     def _key(self, message: Message) -> str:
-        raw = message.key()
-        try:
-            key = raw.decode() if isinstance(raw, bytes) else ""
-        except UnicodeDecodeError:
-            key = ""
+        key = text(message.key())
         if not key:
-            logger.warning(
-                "%s: the record at %s/%s has no text as key: left out",
-                self.of.name,
-                *_place(message),
-            )
+            left_out = "%s: the record at %s/%s has no text as key: left out"
+            logger.warning(left_out, self.of.name, *_place(message))
         return key
 
     def _file(

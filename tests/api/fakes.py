@@ -107,6 +107,10 @@ class FakeTable(Generic[Row]):
         """Return where the next row goes."""
         return {PARTITION: self.end}
 
+    def horizon(self) -> dict[int, int]:
+        """Return where the next row goes: whoever reads sees all."""
+        return self.positions()
+
     async def reach(self, positions: Mapping[int, int], within_s: float) -> bool:
         """Tell whether so much was written, now or in time."""
         return await self._reaching.until(positions, within_s)

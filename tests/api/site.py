@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import ClientConnectionError, ClientSession
 from confluent_kafka import Producer
+from msgspec.structs import replace
 
 from hiresort.local.ports import free_port
 from schemas.codec import Codec
@@ -147,7 +148,7 @@ class Site:
             currency="KRW",
             hold_s=3600,
             default_room_type="standard",
-            room_types=[standard],
+            room_types=[standard, replace(standard, room_type="free", price=0)],
         )
         producer = Producer(
             {"bootstrap.servers": self._bootstrap, "partitioner": "murmur2_random", "log_level": 0}

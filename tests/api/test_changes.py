@@ -304,7 +304,7 @@ async def test_a_listener_that_takes_nothing_is_given_up(
     monkeypatch.setattr(changes, "STUCK_S", 0.05)
     made = await reserve(client, "a")
     row = worker.mypage.rows[f"ada/{made}"]
-    large = type(row)(**as_fields(row) | {"needs": "x" * (8 << 20)})
+    large = type(row)(**as_fields(row) | {"needs": "x" * (32 << 20)})
     async with listening(client) as stream:
         await stream.events(2)
         worker.mypage.put(f"ada/{made}", large)

@@ -144,6 +144,9 @@ def packed(value: object) -> str:
         packed([1, {}, {f"jeju.{n}": 1 for n in range(17)}]),
         packed([1, {}, {"": 1}]),
         packed({}),
+        packed([1, {}, {}, None]),
+        base64.urlsafe_b64encode(b"\x94\x01\x80\x80" + b"\x91" * 3000).decode(),
+        base64.urlsafe_b64encode(b"\x91" * 3000).decode(),
     ],
 )
 async def test_what_is_no_position_is_400(client: ClientSession, token: str) -> None:

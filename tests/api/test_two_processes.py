@@ -92,14 +92,18 @@ async def session(apis: list[Api], site: Site) -> None:
     """Read and write as one customer, each time elsewhere: nothing seen is ever unseen."""
     seen: dict[str, int] = {}
     token: dict[str, str] = {}
-    for api in apis * ROUNDS:
+    free = site.stay | {"room_type": "free"}
+    for api, other in [apis, apis[::-1]] * ROUNDS:
         page = await api.call("GET", "/mypage/one?limit=200", headers=token)
         now = versions(page)
         assert all(now.get(which, 0) >= version for which, version in seen.items())
         token = {HEADER: page.headers[HEADER]}
-        made = await api.call("POST", "/reservations", site.stay, token | {"X-Customer-Id": "one"})
+        made = await api.call("POST", "/reservations", free, token | {"X-Customer-Id": "one"})
         token = {HEADER: made.headers[HEADER]}
         seen = now | {made.body["reservation_id"]: made.body["version"]}
+        ticket = await other.call("GET", made.body["_links"]["ticket"]["href"], headers=token)
+        assert (ticket.status, ticket.body["issuestatus"]) == (200, "ISSUED")
+        token = {HEADER: ticket.headers[HEADER]}
 
 
 async def hear(apis: list[Api], heard: dict[str, int]) -> None:

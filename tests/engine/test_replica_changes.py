@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -190,13 +190,32 @@ def test_a_deletion_is_noted_before_it_shows(
     replica: Replica[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the two a reader would take the deletion for no change."""
-    noted: list[dict[int, int]] = []
+    noted = while_written(monkeypatch, lambda: replica._forgotten)
+    replica.apply([record(3, "a/1", None)], {})
+    assert noted == [{0: 4, 1: 0}]
+
+
+def test_what_can_be_read_is_never_behind_the_horizon(
+    replica: Replica[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what can't be read yet before the positions."""
+    horizons = while_written(monkeypatch, replica.horizon)
+    positions = while_written(monkeypatch, replica.positions)
+    replica.apply([record(3, "a/1", 1)], {})
+    assert (horizons, positions) == ([{0: 4, 1: 0}], [{0: 3, 1: 0}])
+    assert replica.horizon() == replica.positions() == {0: 4, 1: 0}
+
+
+def while_written(
+    monkeypatch: pytest.MonkeyPatch, look: Callable[[], dict[int, int]]
+) -> list[dict[int, int]]:
+    """Look whenever rows are being written."""
+    found: list[dict[int, int]] = []
     write = Store.write
 
     def writing(store: Store, *what: object) -> None:
-        noted.append(dict(replica._forgotten))
+        found.append(dict(look()))
         write(store, *what)
 
     monkeypatch.setattr(Store, "write", writing)
-    replica.apply([record(3, "a/1", None)], {})
-    assert noted == [{0: 4, 1: 0}]
+    return found
