@@ -30,6 +30,7 @@ from api.positions import await_position
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
 from api.routes import routes
+from api.server import Runner
 from api.tables import Tables
 from api.tokens import Tokens
 from api.waiting import Waits
@@ -86,7 +87,7 @@ def create_app(  # noqa: PLR0913 - what it is made of
 
 def create_runner(app: web.Application) -> web.AppRunner:
     """Return the server of an application, not listening yet."""
-    return web.AppRunner(
+    return Runner(
         app,
         access_log=None,
         # What its client has left is not waited for any longer.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from api.problems import Unavailable
-from api.sending import RETRY_S, Undelivered
+from api.sending import RETRY_S, Undelivered, Unsent
 from schemas.records import Amend, Cancel, Pay, Reserve
 
 Command = Reserve | Pay | Cancel | Amend
@@ -21,6 +21,8 @@ async def deliver(commands: Commands, command: Command, members: Mapping[str, ob
     """Send a command. Raises Unavailable, with `members`, if Kafka does not acknowledge it."""
     try:
         await commands.send(command)
+    except Unsent as error:
+        raise Unavailable("overloaded", f"nothing was sent, {error}: try again shortly") from None
     except Undelivered as error:
         raise Unavailable(
             "kafka-unavailable",

@@ -7,8 +7,11 @@ from datetime import date
 from api.problems import Refused
 
 LONGEST_ID = 128
-IDENTIFIER = re.compile(rf"[A-Za-z0-9._~-]{{1,{LONGEST_ID}}}", re.ASCII)
-CUSTOMER = re.compile(r"[A-Za-z0-9._~-]{1,64}", re.ASCII)
+_NO_DOTS = r"(?!\.{1,2}$)"
+"""What is nothing but a dot or two means another place in a link."""
+
+IDENTIFIER = re.compile(rf"{_NO_DOTS}[A-Za-z0-9._~-]{{1,{LONGEST_ID}}}", re.ASCII)
+CUSTOMER = re.compile(rf"{_NO_DOTS}[A-Za-z0-9._~-]{{1,64}}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 

@@ -21,16 +21,18 @@
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from streams.engine.replica import NotRestored
 
 logger = logging.getLogger(__name__)
 
 TYPE = "urn:hiresort:problem:"
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -178,6 +180,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer whatever a handler raises as a problem."""
     try:
+        _check_host(request)
         return await handler(request)
     except Problem as problem:
         return problem.response()
@@ -188,8 +191,16 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
             raise
         return _of_aiohttp(request, error).response()
     except Exception:
-        logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        resource = request.match_info.route.resource  # not the path: whose row it is, is not told
+        logger.exception("%s %s failed", request.method, resource and resource.canonical)
         return Failed("internal", "this server failed; its log says why").response()
+
+
+def _check_host(request: web.Request) -> None:
+    """Raise Malformed unless the client says, once, how it calls this server."""
+    hosts = request.headers.getall(hdrs.HOST, [])
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        raise Malformed("malformed", "Host has to be given, once, and be a name or an address")
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:

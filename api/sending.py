@@ -1,6 +1,7 @@
 """Records on their way to Kafka: sent once it has acknowledged them.
 
 Undelivered   Kafka did not acknowledge a record; it may have it all the same
+└── Unsent    it was not sent: too many wait for Kafka already
 """
 
 import asyncio
@@ -18,6 +19,9 @@ TIMEOUT_MS = 5000
 """After so long without an acknowledgement a record counts as not delivered."""
 
 RETRY_S = 5
+MOST_WAITING = 10_000
+"""Records that Kafka has not acknowledged yet; of more none is taken."""
+
 _POLL_S = 0.1
 
 _TOPICS = {
@@ -34,6 +38,10 @@ class Undelivered(Exception):
     """Kafka did not acknowledge the record. It may have it all the same."""
 
 
+class Unsent(Undelivered):
+    """The record was not sent, as too many wait for Kafka already."""
+
+
 class KafkaSender:
     """Records produced to their topic, by its key, and acknowledged by all its replicas."""
 
@@ -46,6 +54,8 @@ class KafkaSender:
             "partitioner": "murmur2_random",
             "linger.ms": 1,
             "message.timeout.ms": TIMEOUT_MS,
+            # While Kafka is away so many wait, and no more are taken.
+            "queue.buffering.max.messages": MOST_WAITING,
             "reconnect.backoff.max.ms": 1000,
             "log_level": 0,
         }
@@ -85,7 +95,7 @@ class KafkaSender:
             async with asyncio.timeout(TIMEOUT_MS / 1000 + 1):
                 await acknowledged
         except BufferError:
-            raise Undelivered("too many records wait for Kafka") from None
+            raise Unsent("too many records wait for Kafka") from None
         except TimeoutError:
             raise Undelivered("Kafka did not answer in time") from None
         except KafkaException as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from api.fields import LONGEST_ID
+from api.fields import IDENTIFIER
 from api.reserve_fields import LONGEST_NAME, LONGEST_TEXT, LONGEST_WORD
 from streams.domain.checking import MAX_AMOUNT, MAX_NIGHTS, MAX_PERSONS, MAX_ROOMS
 
@@ -20,7 +20,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME, extra_json_sch
 Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT, extra_json_schema=_VISIBLE)]
 Identifier = Annotated[
     str,
-    Meta(pattern=rf"^[A-Za-z0-9._~-]{{1,{LONGEST_ID}}}$", examples=["jeju"]),
+    Meta(pattern=f"^{IDENTIFIER.pattern}$", examples=["jeju"]),
 ]
 Day = date
 Rooms = Annotated[int, Meta(ge=1, le=MAX_ROOMS)]

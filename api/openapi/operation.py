@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.fields import LONGEST_ID
+from api.fields import CUSTOMER as CUSTOMER_TEXT
+from api.fields import IDENTIFIER
 from api.requests import JSON, LARGEST_PAGE, LONGEST_KEY
 
 Schema = dict[str, Any]
@@ -67,7 +68,7 @@ class Operation:
 
 
 def _identifier(what: str) -> Parameter:
-    pattern = rf"^[A-Za-z0-9._~-]{{1,{LONGEST_ID}}}$"
+    pattern = f"^{IDENTIFIER.pattern}$"
     return Parameter("id", "path", {"type": "string", "pattern": pattern}, what, required=True)
 
 
@@ -77,7 +78,7 @@ RESORT_ID = _identifier("The resort's id.")
 CUSTOMER_ID = Parameter(
     "id",
     "path",
-    {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$"},
+    {"type": "string", "pattern": f"^{CUSTOMER_TEXT.pattern}$"},
     "The customer's id, a pseudonym.",
     required=True,
 )
@@ -91,7 +92,7 @@ IDEMPOTENCY_KEY = Parameter(
 CUSTOMER = Parameter(
     "X-Customer-Id",
     "header",
-    {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$"},
+    {"type": "string", "pattern": f"^{CUSTOMER_TEXT.pattern}$"},
     "Who reserves, a pseudonym; without it a guest.",
 )
 PREFER = Parameter(
