@@ -14,7 +14,7 @@ import click
 import uvloop
 from aiohttp import web
 
-from api.application import create_app, create_runner
+from api.application import create_app, create_operators_app, create_runner
 from api.callback_reader import KINDS, CallbackReader, Callbacks, Unusable, reader_of
 from api.cross_origin import ANY, Origins
 from api.sending import KafkaSender
@@ -120,6 +120,14 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
     help="The claim that says customer, service or operator.",
 )
 @click.option(
+    "--operator-port",
+    type=click.IntRange(0, LAST_PORT),
+    default=0,
+    envvar="HIRESORT_API_OPERATOR_PORT",
+    show_envvar=True,
+    help="Port on loopback for operators: /tables. 0: none. With tokens they are on the main one.",
+)
+@click.option(
     "--allow-origin",
     "allowed",
     multiple=True,
@@ -141,6 +149,7 @@ def main(  # noqa: PLR0913 - an argument for each option
     token_issuer: str | None,
     token_audience: str,
     token_role_claim: str,
+    operator_port: int,
     allowed: tuple[str, ...],
 ) -> None:
     """Serve reservations over HTTP.
@@ -163,6 +172,7 @@ def main(  # noqa: PLR0913 - an argument for each option
             client=client_file.read(config) if config else {},
             reader=_reader(gateway_kind, callback_secret_file),
             origins=Origins(allowed or (() if tokens else (ANY,))),
+            operator_port=operator_port,
             tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
         )
         uvloop.run(_serve(served))
@@ -196,6 +206,7 @@ class Served:
     reader: CallbackReader | None
     origins: Origins
     tokens: Tokens | None
+    operator_port: int
 
 
 async def _serve(served: Served) -> None:
@@ -224,6 +235,7 @@ async def _serve(served: Served) -> None:
     )
     app.cleanup_ctx.append(connect)
     runner = create_runner(app)
+    operators = create_runner(create_operators_app(app))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -231,11 +243,15 @@ async def _serve(served: Served) -> None:
     try:
         await runner.setup()
         await _listen(runner, served.host, served.port)
+        if served.operator_port:
+            await operators.setup()
+            await _listen(operators, "127.0.0.1", served.operator_port)
         asked = "by tokens" if served.tokens else "for loopback, without tokens"
         address = f"http://{served.host}:{served.port}"
         logger.info("serving %s %s, Kafka on %s", address, asked, served.bootstrap)
         await stopped.wait()
     finally:
+        await operators.cleanup()
         await runner.cleanup()
 
 

@@ -29,7 +29,7 @@ from api.listeners import Listeners
 from api.positions import await_position
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
-from api.routes import routes
+from api.routes import operators_routes, routes
 from api.server import Runner
 from api.tables import Tables
 from api.tokens import Tokens
@@ -78,11 +78,22 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app[CALLBACKS] = callbacks
     app[TOKENS] = tokens
     app.add_routes(routes())
+    if tokens is not None:
+        app.add_routes(operators_routes())
     check_policy(app.router.routes())
     app.on_response_prepare.append(harden)
     allow_origins(app, origins or Origins())
     app.on_shutdown.append(_let_go)
     return app
+
+
+def create_operators_app(app: web.Application) -> web.Application:
+    """Serve the tables of `app` to operators, to be listened to on loopback: nobody is asked."""
+    operators = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
+    operators[TABLES] = app[TABLES]
+    operators.add_routes(operators_routes())
+    operators.on_response_prepare.append(harden)
+    return operators
 
 
 def create_runner(app: web.Application) -> web.AppRunner:

@@ -143,11 +143,21 @@ def customer_in_path(request: web.Request) -> str:
 
 def page_of(request: web.Request, default: int) -> tuple[int, str | None]:
     """Return the page's length and the position it begins behind. Raises Malformed."""
+    limit, cursor = limit_of(request, default), request.query.get("cursor")
+    if cursor is None:
+        return limit, None
+    position = text_of_cursor(cursor)
+    if not _CURSOR.fullmatch(position):
+        raise _no_cursor()
+    return limit, position
+
+
+def limit_of(request: web.Request, default: int) -> int:
+    """Return how many there may be on a page. Raises Malformed."""
     limit = request.query.get("limit", str(default))
     if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= LARGEST_PAGE:
         raise Malformed("malformed", f"limit has to be from 1 to {LARGEST_PAGE}")
-    cursor = request.query.get("cursor")
-    return int(limit), None if cursor is None else _decode_cursor(cursor)
+    return int(limit)
 
 
 def cursor_of(position: str) -> str:
@@ -155,17 +165,17 @@ def cursor_of(position: str) -> str:
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str) -> str:
+def text_of_cursor(cursor: str) -> str:
+    """Return the position that an opaque text stands for. Raises Malformed."""
     try:
-        position = base64.b64decode(
-            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
-        )
-        text = position.decode("ascii")
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        text = ""
-    if not _CURSOR.fullmatch(text):
-        raise Malformed("malformed", "cursor has to be one that an answer gave")
-    return text
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> Malformed:
+    return Malformed("malformed", "cursor has to be one that an answer gave")
 
 
 def origin_of(request: web.Request) -> str:

@@ -5,7 +5,7 @@ words are those of the older contract.
 """
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -236,3 +236,51 @@ class Health(Resource):
     """How the process is."""
 
     status: Literal["ok", "ready"]
+
+
+class Row(Resource):
+    """A row of a table, and the record of the changelog that it was in."""
+
+    table: str
+    key: str
+    partition: int
+    offset: int
+    staleness_ms: int
+    row: dict[str, Any]
+
+
+class KeyedRow(Resource):
+    """A row of a table."""
+
+    key: str
+    row: dict[str, Any]
+
+
+class Rows(Linked):
+    """Rows in the order of their keys."""
+
+    table: str
+    rows: list[KeyedRow]
+
+
+class HeldPartition(Resource):
+    """How far a partition was read, and where it is held."""
+
+    partition: int
+    position: int
+    held_by: list[str]
+
+
+class TableState(Resource):
+    """A table as this process has it."""
+
+    name: str
+    topic_id: str
+    staleness_ms: int
+    partitions: list[HeldPartition]
+
+
+class TableStates(Resource):
+    """All tables."""
+
+    tables: list[TableState]

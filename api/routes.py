@@ -12,10 +12,20 @@ from api import (
     health,
     mypage,
     newest,
+    operators,
     paying,
     queries,
     reserving,
 )
+
+
+def operators_routes() -> list[web.RouteDef]:
+    """Return what is served to operators, and by whom."""
+    return [
+        web.get("/tables", operators.tables),
+        web.get("/tables/{name}", operators.table),
+        web.get(r"/tables/{name}/{key:.+}", operators.row),
+    ]
 
 
 def routes() -> list[web.RouteDef]:

@@ -145,3 +145,7 @@ TO = Parameter(
     {"type": "string", "format": "date"},
     "The day behind the last night, at most 366 after the first; 30 unless said.",
 )
+TABLE = Parameter("name", "path", {"type": "string"}, "The table's name.", required=True)
+KEY = Parameter("key", "path", {"type": "string"}, "The row's key.", required=True)
+FROM_KEY = Parameter("from", "query", {"type": "string"}, "The first key.")
+TO_KEY = Parameter("to", "query", {"type": "string"}, "The key behind the last.")

@@ -8,14 +8,18 @@ from api.openapi.operation import (
     CUSTOMER_ID,
     EVENTS,
     FROM,
+    FROM_KEY,
     IDEMPOTENCY_KEY,
+    KEY,
     LAST_EVENT_ID,
     LIMIT,
     PREFER,
     RESERVATION_ID,
     RESORT_ID,
+    TABLE,
     TICKET,
     TO,
+    TO_KEY,
     Collection,
     Operation,
     Parameter,
@@ -336,6 +340,39 @@ def _plain(
     )
 
 
+OPERATORS = (
+    Operation(
+        "get",
+        "/tables",
+        "listTables",
+        "The tables: how far each partition was read, and who holds it",
+        "Operators",
+        {200: resources.TableStates},
+        _RESTORING,
+    ),
+    Operation(
+        "get",
+        "/tables/{name}",
+        "scanTable",
+        "Rows in the order of their keys",
+        "Operators",
+        {200: resources.Rows},
+        {400: ("malformed",), **_NOT_FOUND},
+        (TABLE, FROM_KEY, TO_KEY, LIMIT, CURSOR),
+    ),
+    Operation(
+        "get",
+        "/tables/{name}/{key}",
+        "getRow",
+        "One row, and the record of the changelog that it was in",
+        "Operators",
+        {200: resources.Row},
+        {400: ("malformed",), **_NOT_FOUND},
+        (TABLE, KEY),
+    ),
+)
+"""On the operators' listener; with tokens on the main one, for their role."""
+
 SERVER = (
     _plain("/", "index", "Where to begin", "text/html"),
     _plain("/healthz", "isAlive", "Whether the process lives", resources.Health),
@@ -362,4 +399,4 @@ SERVER = (
     _plain("/docs", "tryIt", "A page to read and try this description", "text/html"),
 )
 
-OPERATIONS = (*RESERVATIONS, *PAYMENTS, *PAGES, *CATALOGUE, *SERVER)
+OPERATIONS = (*RESERVATIONS, *PAYMENTS, *PAGES, *CATALOGUE, *OPERATORS, *SERVER)

@@ -20,8 +20,16 @@ RESTORED = b" restored "
 FIRST_BYTES = 1 << 20
 """Of a worker's log: it says so early, and writes on for months."""
 
-PORTS = {"kafka": 9092, "sandbox": 8090, "api": 8088, "reservations": 6066, "payments": 6067}
-"""Where they listen unless somebody else does; the workers with their pages."""
+PORTS = {
+    "kafka": 9092,
+    "sandbox": 8090,
+    "api": 8088,
+    "operators": 8089,
+    "reservations": 6066,
+    "payments": 6067,
+}
+"""Where they listen unless somebody else does; the workers with their pages, the API for operators
+too."""
 
 CALLBACK_PATH = "/payments/callbacks"
 """Of the API, where the sandbox tells what became of a step."""
@@ -75,7 +83,10 @@ class Site:
             ),
             "reservations": ("-m", "faust", "-A", "streams.reservations", *worker),
             "payments": ("-m", "faust", "-A", "streams.payments", *worker),
-            "api": ("-m", "api", "--port", str(self.ports["api"])),
+            "api": (
+                *("-m", "api", "--port", str(self.ports["api"])),
+                *("--operator-port", str(self.ports["operators"])),
+            ),
         }
         return [sys.executable, *arguments[name]]
 

@@ -38,7 +38,8 @@ class Theirs(NamedTuple):
         if route.startswith("/mypage"):
             return route.replace("{id}", "ada")
         known = ids.get(route, "jeju" if route.startswith("/resorts") else self.reservation_id)
-        return route.replace("{id}", known).replace("{file}", "start.js")
+        of_tables = route.replace("{name}", "mypage").replace("{key}", f"ada/{known}")
+        return of_tables.replace("{id}", known).replace("{file}", "start.js")
 
 
 @pytest.fixture
@@ -119,6 +120,14 @@ async def test_anothers_rows_are_not_there(
     sent = len(worker.sent)
     assert await status_of(theirs, method, route, bearer(sub="eve")) == 404
     assert len(worker.sent) == sent
+
+
+@pytest.mark.parametrize("route", [p for p, who in POLICY.items() if who is Access.OPERATOR])
+@pytest.mark.parametrize(("role", "status"), [("customer", 403), ("service", 403)])
+async def test_tables_are_for_operators(theirs: Theirs, route: str, role: str, status: int) -> None:
+    if route != "/metrics":
+        assert await status_of(theirs, "GET", route, bearer(role)) == status
+        assert await status_of(theirs, "GET", route, bearer("operator", "o")) == 200
 
 
 @pytest.mark.parametrize("route", PAGES)
