@@ -17,6 +17,7 @@ from aiohttp import web
 from api.application import create_app, create_operators_app, create_runner
 from api.callback_reader import KINDS, CallbackReader, Callbacks, Unusable, reader_of
 from api.cross_origin import ANY, Origins
+from api.observing import log_to_standard_output
 from api.sending import KafkaSender
 from api.tables import Tables, followed
 from api.token_keys import Unusable as NoKeys
@@ -128,6 +129,13 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
     help="Port on loopback for operators: /tables. 0: none. With tokens they are on the main one.",
 )
 @click.option(
+    "--access-log/--no-access-log",
+    default=None,
+    envvar="HIRESORT_API_ACCESS_LOG",
+    show_envvar=True,
+    help="A line on standard output for each request, in JSON. Unless said: with tokens only.",
+)
+@click.option(
     "--allow-origin",
     "allowed",
     multiple=True,
@@ -150,6 +158,7 @@ def main(  # noqa: PLR0913 - an argument for each option
     token_audience: str,
     token_role_claim: str,
     operator_port: int,
+    access_log: bool | None,
     allowed: tuple[str, ...],
 ) -> None:
     """Serve reservations over HTTP.
@@ -173,6 +182,7 @@ def main(  # noqa: PLR0913 - an argument for each option
             reader=_reader(gateway_kind, callback_secret_file),
             origins=Origins(allowed or (() if tokens else (ANY,))),
             operator_port=operator_port,
+            access_log=tokens is not None if access_log is None else access_log,
             tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
         )
         uvloop.run(_serve(served))
@@ -207,11 +217,14 @@ class Served:
     origins: Origins
     tokens: Tokens | None
     operator_port: int
+    access_log: bool
 
 
 async def _serve(served: Served) -> None:
     if served.tokens is not None:
         await served.tokens.keys.start()
+    if served.access_log:
+        log_to_standard_output()
     replicas = Replicas(served.bootstrap, served.state, followed(), served.client)
     sender = KafkaSender(served.bootstrap, served.client)
 
@@ -232,6 +245,7 @@ async def _serve(served: Served) -> None:
         callbacks=None if served.reader is None else Callbacks(served.reader, sender),
         origins=served.origins,
         tokens=served.tokens,
+        log=served.access_log,
     )
     app.cleanup_ctx.append(connect)
     runner = create_runner(app)

@@ -19,6 +19,7 @@ from api.keys import (
     COMMANDS,
     LISTENERS,
     NOW,
+    OBSERVED,
     POSITION_WAITS,
     READY,
     TABLES,
@@ -26,6 +27,9 @@ from api.keys import (
     WAITS,
 )
 from api.listeners import Listeners
+from api.metrics import register
+from api.observed import Observed
+from api.observing import name_request, observe
 from api.positions import await_position
 from api.problems import answer_problems
 from api.requests import LARGEST_BODY
@@ -58,21 +62,24 @@ def create_app(  # noqa: PLR0913 - what it is made of
     origins: Origins | None = None,
     tokens: Tokens | None = None,
     listeners: Listeners | None = None,
+    log: bool = False,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
     Without `callbacks` none of the gateway's is taken; without `origins` any page may
-    call; without `tokens` nobody is asked who they are.
+    call; without `tokens` nobody is asked who they are. `log`: a
+    line for each request.
     """
     app = web.Application(
-        middlewares=[answer_problems, authenticate, await_position, answer_conditions],
+        middlewares=[observe, answer_problems, authenticate, await_position, answer_conditions],
         client_max_size=LARGEST_BODY,
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
     app[POSITION_WAITS] = Waits(app[WAITS].most)
     app[LISTENERS] = listeners or Listeners()
+    app[OBSERVED] = Observed(log=log)
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
@@ -80,8 +87,9 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app.add_routes(routes())
     if tokens is not None:
         app.add_routes(operators_routes())
+        register(app, app)
     check_policy(app.router.routes())
-    app.on_response_prepare.append(harden)
+    app.on_response_prepare.extend((harden, name_request))
     allow_origins(app, origins or Origins())
     app.on_shutdown.append(_let_go)
     return app
@@ -91,6 +99,7 @@ def create_operators_app(app: web.Application) -> web.Application:
     """Serve the tables of `app` to operators, to be listened to on loopback: nobody is asked."""
     operators = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
     operators[TABLES] = app[TABLES]
+    register(operators, app)
     operators.add_routes(operators_routes())
     operators.on_response_prepare.append(harden)
     return operators

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from api.problems import Unavailable
-from api.sending import RETRY_S, Undelivered, Unsent
+from api.sending import RETRY_S, Delivered, Undelivered, Unsent
 from schemas.records import Amend, Cancel, Pay, Reserve
 
 Command = Reserve | Pay | Cancel | Amend
@@ -12,6 +12,8 @@ Command = Reserve | Pay | Cancel | Amend
 
 class Commands(Protocol):
     """Where commands are sent."""
+
+    delivered: Delivered
 
     async def send(self, command: Command, /) -> None:
         """Return once the command is kept for good. Raises Undelivered."""

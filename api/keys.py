@@ -8,6 +8,7 @@ from api.accepted import Accepted
 from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.listeners import Listeners
+from api.observed import Observed
 from api.tables import Tables
 from api.tokens import Tokens
 from api.waiting import Waits
@@ -18,6 +19,7 @@ WAITS = web.AppKey("waits", Waits)
 POSITION_WAITS = web.AppKey("position_waits", Waits)
 """Apart from the others: who waits for a position that never comes takes no place of a command."""
 LISTENERS = web.AppKey("listeners", Listeners)
+OBSERVED = web.AppKey("observed", Observed)
 ACCEPTED = web.AppKey("accepted", Accepted)
 CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
 """None while no secret to verify callbacks with is configured."""

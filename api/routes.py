@@ -10,6 +10,7 @@ from api import (
     description,
     editing,
     health,
+    metrics,
     mypage,
     newest,
     operators,
@@ -22,6 +23,7 @@ from api import (
 def operators_routes() -> list[web.RouteDef]:
     """Return what is served to operators, and by whom."""
     return [
+        web.get("/metrics", metrics.metrics),
         web.get("/tables", operators.tables),
         web.get("/tables/{name}", operators.table),
         web.get(r"/tables/{name}/{key:.+}", operators.row),

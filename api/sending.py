@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -42,6 +43,15 @@ class Unsent(Undelivered):
     """The record was not sent, as too many wait for Kafka already."""
 
 
+@dataclass
+class Delivered:
+    """What became of records: counts since the start."""
+
+    acknowledged: int = 0
+    undelivered: int = 0
+    unsent: int = 0
+
+
 class KafkaSender:
     """Records produced to their topic, by its key, and acknowledged by all its replicas."""
 
@@ -60,6 +70,7 @@ class KafkaSender:
             "log_level": 0,
         }
         self._codecs = {topic: Codec(*topic.records) for topic in _TOPICS.values()}
+        self.delivered = Delivered()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="sender", daemon=True)
         self._producer: Producer
@@ -77,6 +88,17 @@ class KafkaSender:
 
     async def send(self, record: Reserve | Pay | Cancel | Amend | PaymentOutcome) -> None:
         """Return once Kafka has acknowledged the record. Raises Undelivered."""
+        try:
+            await self._send(record)
+        except Unsent:
+            self.delivered.unsent += 1
+            raise
+        except Undelivered:
+            self.delivered.undelivered += 1
+            raise
+        self.delivered.acknowledged += 1
+
+    async def _send(self, record: Reserve | Pay | Cancel | Amend | PaymentOutcome) -> None:
         loop = asyncio.get_running_loop()
         acknowledged: asyncio.Future[None] = loop.create_future()
         producer = self._producer

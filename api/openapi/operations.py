@@ -370,6 +370,15 @@ OPERATORS = (
         {400: ("malformed",), **_NOT_FOUND},
         (TABLE, KEY),
     ),
+    Operation(
+        "get",
+        "/metrics",
+        "tellMetrics",
+        "What Prometheus asks for",
+        "Operators",
+        {200: "text/plain"},
+        of_tables=False,
+    ),
 )
 """On the operators' listener; with tokens on the main one, for their role."""
 

@@ -41,18 +41,24 @@ def tokens() -> Tokens | None:
 
 
 @pytest.fixture
+def log() -> bool:
+    return False
+
+
+@pytest.fixture
 def listeners() -> Listeners:
     return Listeners(most=3, most_of_one=2)
 
 
 @pytest.fixture
-async def origin(
+async def origin(  # noqa: PLR0913, PLR0917 - what a test may want to be another
     worker: FakeWorker,
     waits: Waits,
     callbacks: Callbacks | None,
     origins: Origins,
     tokens: Tokens | None,
     listeners: Listeners,
+    log: bool,  # noqa: FBT001 - a fixture
 ) -> AsyncIterator[str]:
     def ready() -> str | None:
         return None if worker.mypage.restored else "being restored"
@@ -67,6 +73,7 @@ async def origin(
         origins=origins,
         tokens=tokens,
         listeners=listeners,
+        log=log,
     )
     runner = create_runner(app)
     await runner.setup()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 from api import tables as api_tables
-from api.sending import Undelivered
+from api.sending import Delivered, Undelivered
 from api.tables import Tables, mypage_key
 from schemas.records import (
     Amend,
@@ -202,6 +202,7 @@ class FakeWorker:
         self.now = NOW
         self.sent: list[Command] = []
         self.decided = 0
+        self.delivered = Delivered()
 
     @property
     def held(self) -> dict[str, FakeTable[Any]]:

@@ -11,6 +11,7 @@ from aiohttp import web
 from api.application import create_app, create_runner
 from api.callback_reader import CallbackReader, Callbacks
 from api.listeners import Listeners
+from api.metrics import register
 from api.routes import operators_routes
 from connect.callbacks import SIGNATURE, verified
 from schemas.records import PaymentOutcome
@@ -40,6 +41,7 @@ def served(worker: FakeWorker) -> Iterator[str]:
         listeners=Listeners(heartbeat_s=0.01, longest_s=0.02),
     )  # streams that end
     app.add_routes(operators_routes())
+    register(app, app)
     runner = create_runner(app)
 
     async def start() -> None:

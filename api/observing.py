@@ -1,0 +1,82 @@
+"""What the API tells of its requests: an id for each, counts and times by route, a line in the log.
+
+Nothing personal is told: the route's template and never the path, the role and never who.
+"""
+
+import logging
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from api.caller import caller_of
+from api.keys import OBSERVED
+from api.problems import Handler
+
+HEADER = "X-Request-Id"
+CLIENT_GONE = 499
+"""The status of what nobody waits for any more."""
+
+NO_ROUTE = "(none)"
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_REQUEST_ID = web.RequestKey("request_id", str)
+
+access_log = logging.getLogger("api.access")
+
+
+def log_to_standard_output() -> None:
+    """Have the lines of the access log written there as they are, each a JSON object."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    access_log.handlers = [handler]
+    access_log.propagate = False
+    access_log.setLevel(logging.INFO)
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Note how a request ends, whatever becomes of it."""
+    began, status, size = time.perf_counter(), CLIENT_GONE, 0
+    sent = request.headers.get(HEADER, "")
+    request[_REQUEST_ID] = sent if _ID.fullmatch(sent) else token_hex(8)
+    try:
+        response = await handler(request)
+        status, size = response.status, response.content_length or 0
+        return response
+    finally:
+        _note(request, status, size, time.perf_counter() - began)
+
+
+async def name_request(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id on the answer that is about to go."""
+    request_id = request.get(_REQUEST_ID)
+    if request_id is not None:
+        response.headers[HEADER] = request_id
+
+
+def _note(request: web.Request, status: int, size: int, seconds: float) -> None:
+    observed = request.app[OBSERVED]
+    resource = request.match_info.route.resource
+    route = NO_ROUTE if resource is None else resource.canonical
+    observed.note(route, request.method, status, seconds)
+    if not observed.log:
+        return
+    line: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "request_id": request[_REQUEST_ID],
+        "method": request.method,
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+        "bytes": size,
+        "role": caller_of(request).role,
+    }
+    level = logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+    access_log.log(level, msgspec.json.encode(line).decode())
