@@ -18,6 +18,7 @@ from api.application import create_app, create_operators_app, create_runner
 from api.callback_reader import KINDS, CallbackReader, Callbacks, Unusable, reader_of
 from api.cross_origin import ANY, Origins
 from api.observing import log_to_standard_output
+from api.rate import Buckets, Network, Rate, Rates
 from api.sending import KafkaSender
 from api.tables import Tables, followed
 from api.token_keys import Unusable as NoKeys
@@ -39,6 +40,15 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
         if match is None or not 1 <= int(match[1] or match[2]) <= LAST_PORT:
             raise click.BadParameter(f"{server!r} is no host:port")
     return value
+
+
+def _networks(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
@@ -136,6 +146,31 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
     help="A line on standard output for each request, in JSON. Unless said: with tokens only.",
 )
 @click.option(
+    "--customer-rate",
+    type=click.FloatRange(0),
+    envvar="HIRESORT_API_CUSTOMER_RATE",
+    show_envvar=True,
+    help="Requests a second of one customer, twice as many at once; 0: any number. Unless said: "
+    "50 with tokens, any number without.",
+)
+@click.option(
+    "--address-rate",
+    type=click.FloatRange(0),
+    envvar="HIRESORT_API_ADDRESS_RATE",
+    show_envvar=True,
+    help="Requests a second of one address, twice as many at once; 0: any number. Unless said: "
+    "500 with tokens, any number without.",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    callback=_networks,
+    envvar="HIRESORT_API_TRUSTED_PROXY",
+    show_envvar=True,
+    help="Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeated.",
+)
+@click.option(
     "--allow-origin",
     "allowed",
     multiple=True,
@@ -159,6 +194,9 @@ def main(  # noqa: PLR0913 - an argument for each option
     token_role_claim: str,
     operator_port: int,
     access_log: bool | None,
+    customer_rate: float | None,
+    address_rate: float | None,
+    proxies: tuple[Network, ...],
     allowed: tuple[str, ...],
 ) -> None:
     """Serve reservations over HTTP.
@@ -183,11 +221,21 @@ def main(  # noqa: PLR0913 - an argument for each option
             origins=Origins(allowed or (() if tokens else (ANY,))),
             operator_port=operator_port,
             access_log=tokens is not None if access_log is None else access_log,
+            rates=Rates(
+                customer=_buckets(customer_rate, 50 if tokens else 0),
+                address=_buckets(address_rate, 500 if tokens else 0),
+                trusted=proxies,
+            ),
             tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
         )
         uvloop.run(_serve(served))
     except (OSError, EngineError, Unusable, NoKeys) as error:
         raise click.UsageError(str(error)) from None
+
+
+def _buckets(a_second: float | None, default: float) -> Buckets | None:
+    rate = default if a_second is None else a_second
+    return Buckets(Rate(rate, max(1, rate * 2))) if rate else None
 
 
 def _tokens(source: str | None, wanted: Wanted) -> Tokens | None:
@@ -218,6 +266,7 @@ class Served:
     tokens: Tokens | None
     operator_port: int
     access_log: bool
+    rates: Rates
 
 
 async def _serve(served: Served) -> None:
@@ -245,6 +294,7 @@ async def _serve(served: Served) -> None:
         callbacks=None if served.reader is None else Callbacks(served.reader, sender),
         origins=served.origins,
         tokens=served.tokens,
+        rates=served.rates,
         log=served.access_log,
     )
     app.cleanup_ctx.append(connect)

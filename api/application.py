@@ -21,6 +21,7 @@ from api.keys import (
     NOW,
     OBSERVED,
     POSITION_WAITS,
+    RATES,
     READY,
     TABLES,
     TOKENS,
@@ -32,6 +33,7 @@ from api.observed import Observed
 from api.observing import name_request, observe
 from api.positions import await_position
 from api.problems import answer_problems
+from api.rate import Rates, limit_address, limit_customer
 from api.requests import LARGEST_BODY
 from api.routes import operators_routes, routes
 from api.server import Runner
@@ -62,6 +64,7 @@ def create_app(  # noqa: PLR0913 - what it is made of
     origins: Origins | None = None,
     tokens: Tokens | None = None,
     listeners: Listeners | None = None,
+    rates: Rates | None = None,
     log: bool = False,
 ) -> web.Application:
     """Serve these tables and send commands there.
@@ -72,7 +75,15 @@ def create_app(  # noqa: PLR0913 - what it is made of
     line for each request.
     """
     app = web.Application(
-        middlewares=[observe, answer_problems, authenticate, await_position, answer_conditions],
+        middlewares=[
+            observe,
+            answer_problems,
+            limit_address,
+            authenticate,
+            limit_customer,
+            await_position,
+            answer_conditions,
+        ],
         client_max_size=LARGEST_BODY,
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
@@ -84,6 +95,7 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
     app[TOKENS] = tokens
+    app[RATES] = rates or Rates()
     app.add_routes(routes())
     if tokens is not None:
         app.add_routes(operators_routes())

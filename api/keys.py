@@ -1,6 +1,7 @@
 """What hangs on the application, by typed keys."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -12,6 +13,9 @@ from api.observed import Observed
 from api.tables import Tables
 from api.tokens import Tokens
 from api.waiting import Waits
+
+if TYPE_CHECKING:
+    from api.rate import Rates
 
 TABLES = web.AppKey("tables", Tables)
 COMMANDS = web.AppKey("commands", Commands)
@@ -25,6 +29,7 @@ CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
 """None while no secret to verify callbacks with is configured."""
 TOKENS: web.AppKey[Tokens | None] = web.AppKey("tokens")
 """None where nobody is asked who they are."""
+RATES: web.AppKey["Rates"] = web.AppKey("rates")
 READY: web.AppKey[Callable[[], str | None]] = web.AppKey("ready")
 """Tells why the tables can't be read yet; None once they can."""
 NOW: web.AppKey[Callable[[], int]] = web.AppKey("now")

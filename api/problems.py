@@ -12,6 +12,7 @@
     ├── TooLarge          413  the body is longer than this route reads
     ├── UnsupportedMedia  415  the body is no plain application/json
     ├── Refused           422  fields that are wrong, or that no resort takes
+    ├── TooMany           429  more requests of one customer or address than may be
     ├── Failed            500  a fault of ours; its trace is in the log
     ├── Unavailable       503  later: Retry-After says when
     └── TimedOut          504  what the client knows already has not come here in time
@@ -138,6 +139,15 @@ class Refused(Problem):
     """The request can be read, and is not accepted."""
 
     status = 422
+
+
+class TooMany(Problem):
+    """More requests than may be."""
+
+    status = 429
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("too-many-requests", detail)
 
 
 class Failed(Problem):

@@ -77,7 +77,7 @@ _PROBLEM: Schema = {
         },
     },
 }
-_EVERYWHERE = {500: ("internal",)}
+_EVERYWHERE = {429: ("too-many-requests",), 500: ("internal",)}
 _OF_TABLES = {
     400: ("malformed",),
     412: ("position-of-another-cluster",),

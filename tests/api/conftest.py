@@ -10,6 +10,7 @@ from api.application import create_app, create_runner
 from api.callback_reader import Callbacks
 from api.cross_origin import Origins
 from api.listeners import Listeners
+from api.rate import Rates
 from api.tokens import Tokens
 from api.waiting import Waits
 from tests.api.fakes import FakeWorker
@@ -41,6 +42,11 @@ def tokens() -> Tokens | None:
 
 
 @pytest.fixture
+def rates() -> Rates:
+    return Rates()
+
+
+@pytest.fixture
 def log() -> bool:
     return False
 
@@ -58,6 +64,7 @@ async def origin(  # noqa: PLR0913, PLR0917 - what a test may want to be another
     origins: Origins,
     tokens: Tokens | None,
     listeners: Listeners,
+    rates: Rates,
     log: bool,  # noqa: FBT001 - a fixture
 ) -> AsyncIterator[str]:
     def ready() -> str | None:
@@ -73,6 +80,7 @@ async def origin(  # noqa: PLR0913, PLR0917 - what a test may want to be another
         origins=origins,
         tokens=tokens,
         listeners=listeners,
+        rates=rates,
         log=log,
     )
     runner = create_runner(app)

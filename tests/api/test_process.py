@@ -91,3 +91,10 @@ def test_tokens_that_cannot_be_verified_are_told(options: list[str], told: str) 
     assert result.exit_code == 2
     assert told in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("options", [["--trusted-proxy", "10.0.0.1/8"], ["--customer-rate", "-1"]])
+def test_limits_that_cannot_be_are_refused(options: list[str]) -> None:
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 2
+    assert options[0] in result.output
