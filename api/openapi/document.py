@@ -36,6 +36,12 @@ _POSITION: Schema = {
         "description": "Sent with a later request, its answer is at least as new as this one.",
     }
 }
+_TOKEN: Schema = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "Where the server asks for tokens; without them it listens on loopback only.",
+}
 _EVENT: Schema = {
     "type": "object",
     "description": "`snapshot`: all there is comes next; `reservation`: a reservation.",
@@ -78,6 +84,7 @@ _PROBLEM: Schema = {
     },
 }
 _EVERYWHERE = {429: ("too-many-requests",), 500: ("internal",)}
+_BY_TOKEN = {401: ("not-authenticated",), 403: ("not-allowed",)}
 _OF_TABLES = {
     400: ("malformed",),
     412: ("position-of-another-cluster",),
@@ -101,7 +108,10 @@ def document() -> Schema:
             "description": "Resort reservations as a stream: commands in, queries out.",
         },
         "paths": paths,
-        "components": {"schemas": {**components, "Problem": _PROBLEM}},
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM},
+            "securitySchemes": {"token": _TOKEN},
+        },
     }
 
 
@@ -134,6 +144,8 @@ def _described(operation: Operation) -> Schema:
     parameters = (*operation.parameters, *_conditions(operation))
     if parameters:
         described["parameters"] = [each.described() for each in parameters]
+    if operation.needs_token:
+        described["security"] = [{}, {"token": []}]
     if operation.body:
         described["requestBody"] = {
             "required": True,
@@ -177,7 +189,10 @@ def _answers(operation: Operation) -> dict[int, Schema]:
 def _problems(operation: Operation) -> dict[int, Schema]:
     problems = {}
     named = {status: dict.fromkeys(names) for status, names in _EVERYWHERE.items()}
-    for more in (operation.problems, _OF_TABLES if operation.of_tables else {}):
+    further = [operation.problems, _OF_TABLES if operation.of_tables else {}]
+    if operation.needs_token:
+        further.append(_BY_TOKEN)
+    for more in further:
         for status, names in more.items():
             named.setdefault(status, {}).update(dict.fromkeys(names))
     if IF_MATCH in _conditions(operation):

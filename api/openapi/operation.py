@@ -11,6 +11,8 @@ from api.requests import JSON, LARGEST_PAGE, LONGEST_KEY
 Schema = dict[str, Any]
 
 EVENTS = "text/event-stream"
+RESTORING = {503: ("being-restored",)}
+NOT_FOUND = {404: ("not-found",), **RESTORING}
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,20 @@ from api.openapi.operation import (
     CUSTOMER_ID,
     EVENTS,
     FROM,
-    FROM_KEY,
     IDEMPOTENCY_KEY,
-    KEY,
     LAST_EVENT_ID,
     LIMIT,
+    NOT_FOUND,
     PREFER,
     RESERVATION_ID,
     RESORT_ID,
-    TABLE,
+    RESTORING,
     TICKET,
     TO,
-    TO_KEY,
     Collection,
     Operation,
-    Parameter,
 )
+from api.openapi.server import OPERATORS, SERVER
 from api.requests import JSON, MERGE_PATCH
 
 _BODY = {
@@ -46,9 +44,7 @@ _OUTCOME = {
     422: ("invalid-fields", *_REFUSED),
     503: ("payment-unavailable", *_UNDELIVERED),
 }
-_NOT_FOUND = {404: ("not-found",), 503: ("being-restored",)}
 _PAGED = {400: ("malformed",), 503: ("being-restored",)}
-_RESTORING = {503: ("being-restored",)}
 _CHANGED = _BODY | {
     404: ("not-found",),
     409: ("reservation-cancelled", "reservation-expired", "reservation-rejected"),
@@ -68,8 +64,8 @@ RESERVATIONS = (
         _BODY
         | _OUTCOME
         | {
-            403: ("rate-not-allowed",),
-            422: ("invalid-fields", "idempotency-key-reused", *_REFUSED),
+            403: ("rate-not-allowed", "another-customer"),
+            422: ("invalid-fields", "idempotency-key-reused", "customer-missing", *_REFUSED),
         },
         (IDEMPOTENCY_KEY, CUSTOMER, PREFER),
         (bodies.NewReservation, bodies.OlderReservation),
@@ -91,7 +87,7 @@ RESERVATIONS = (
         "One reservation with its history",
         "Queries",
         {200: _SHOWN},
-        _NOT_FOUND,
+        NOT_FOUND,
         (RESERVATION_ID,),
     ),
     Operation(
@@ -166,7 +162,7 @@ PAYMENTS = (
         "What was charged and refunded for one reservation",
         "Queries",
         {200: resources.Payment},
-        _NOT_FOUND,
+        NOT_FOUND,
         (RESERVATION_ID,),
     ),
     Operation(
@@ -209,7 +205,7 @@ PAGES = (
         "A customer's reservations, the newest first",
         "Queries",
         {200: Collection("reservations", resources.Reservation, ("customer_id",))},
-        {400: ("malformed",), **_NOT_FOUND},
+        {400: ("malformed",), 403: ("another-customer",), **NOT_FOUND},
         (CUSTOMER_ID, LIMIT, CURSOR),
     ),
     Operation(
@@ -244,7 +240,7 @@ PAGES = (
         "One line of a customer's page",
         "Queries",
         {200: resources.View},
-        _NOT_FOUND,
+        NOT_FOUND,
         (RESERVATION_ID,),
     ),
     Operation(
@@ -275,7 +271,7 @@ PAGES = (
         "One ticket",
         "Queries",
         {200: resources.Ticket},
-        _NOT_FOUND,
+        NOT_FOUND,
         (TICKET,),
     ),
     Operation(
@@ -299,7 +295,7 @@ CATALOGUE = (
         "The catalogue",
         "Catalogue",
         {200: Collection("resorts", resources.Resort)},
-        _RESTORING,
+        RESTORING,
     ),
     Operation(
         "get",
@@ -308,7 +304,7 @@ CATALOGUE = (
         "One resort",
         "Catalogue",
         {200: resources.Resort},
-        _NOT_FOUND,
+        NOT_FOUND,
         (RESORT_ID,),
     ),
     Operation(
@@ -318,94 +314,10 @@ CATALOGUE = (
         "The rooms of each night",
         "Catalogue",
         {200: resources.Availability},
-        {400: ("malformed",), **_NOT_FOUND},
+        {400: ("malformed",), **NOT_FOUND},
         (RESORT_ID, FROM, TO),
     ),
 )
 
-
-def _plain(
-    path: str, name: str, summary: str, content: type | str, **problems: tuple[str, ...]
-) -> Operation:
-    return Operation(
-        "get",
-        path,
-        name,
-        summary,
-        "Server",
-        {200: content},
-        {int(status.removeprefix("of_")): names for status, names in problems.items()},
-        of_tables=False,
-        needs_token=False,
-    )
-
-
-OPERATORS = (
-    Operation(
-        "get",
-        "/tables",
-        "listTables",
-        "The tables: how far each partition was read, and who holds it",
-        "Operators",
-        {200: resources.TableStates},
-        _RESTORING,
-    ),
-    Operation(
-        "get",
-        "/tables/{name}",
-        "scanTable",
-        "Rows in the order of their keys",
-        "Operators",
-        {200: resources.Rows},
-        {400: ("malformed",), **_NOT_FOUND},
-        (TABLE, FROM_KEY, TO_KEY, LIMIT, CURSOR),
-    ),
-    Operation(
-        "get",
-        "/tables/{name}/{key}",
-        "getRow",
-        "One row, and the record of the changelog that it was in",
-        "Operators",
-        {200: resources.Row},
-        {400: ("malformed",), **_NOT_FOUND},
-        (TABLE, KEY),
-    ),
-    Operation(
-        "get",
-        "/metrics",
-        "tellMetrics",
-        "What Prometheus asks for",
-        "Operators",
-        {200: "text/plain"},
-        of_tables=False,
-    ),
-)
-"""On the operators' listener; with tokens on the main one, for their role."""
-
-SERVER = (
-    _plain("/", "index", "Where to begin", "text/html"),
-    _plain("/healthz", "isAlive", "Whether the process lives", resources.Health),
-    _plain(
-        "/readyz",
-        "isReady",
-        "Whether the tables can be read",
-        resources.Health,
-        of_503=("not-ready",),
-    ),
-    _plain("/openapi.json", "describe", "This description", dict),
-    Operation(
-        "get",
-        "/docs/{file}",
-        "getDocsFile",
-        "A file of that page",
-        "Server",
-        {200: "*/*"},
-        {404: ("not-found",)},
-        (Parameter("file", "path", {"type": "string"}, "Its name.", required=True),),
-        of_tables=False,
-        needs_token=False,
-    ),
-    _plain("/docs", "tryIt", "A page to read and try this description", "text/html"),
-)
 
 OPERATIONS = (*RESERVATIONS, *PAYMENTS, *PAGES, *CATALOGUE, *OPERATORS, *SERVER)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from api import paying, reserve_fields
 from api.openapi import bodies
 from api.openapi.document import document
 from api.openapi.operations import OPERATIONS
+from api.problems import TYPE
 from api.routes import operators_routes, routes
 
 
@@ -71,3 +73,13 @@ async def test_the_page_to_try_it_is_made_of_our_own_files(client: ClientSession
 async def test_no_other_file_is_served(client: ClientSession, name: str) -> None:
     async with client.get(f"/docs/{name}") as response:
         assert response.status == 404
+
+
+def test_every_problem_is_in_the_documentation() -> None:
+    text = Path("docs/api.md").read_text()
+    table = text.split("## Problems")[1].split("## Settings")[0]
+    rows = [line for line in table.splitlines() if re.match(r"\| \d{3} ", line)]
+    told = {name.strip() for row in rows for name in row.split("|")[2].split(",")}
+    enums = {part.split('"')[0] for part in json.dumps(document()).split(TYPE)[1:]}
+    assert told - enums == {"malformed-http", "method-not-allowed"}  # of no route
+    assert enums - told == set()
