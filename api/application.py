@@ -12,7 +12,7 @@ from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.conditions import answer_conditions
 from api.cross_origin import Origins, allow_origins
-from api.hardening import harden
+from api.hardening import harden, refuse_other_names
 from api.keys import (
     ACCEPTED,
     CALLBACKS,
@@ -109,7 +109,9 @@ def create_app(  # noqa: PLR0913 - what it is made of
 
 def create_operators_app(app: web.Application) -> web.Application:
     """Serve the tables of `app` to operators, to be listened to on loopback: nobody is asked."""
-    operators = web.Application(middlewares=[answer_problems], client_max_size=LARGEST_BODY)
+    operators = web.Application(
+        middlewares=[answer_problems, refuse_other_names], client_max_size=LARGEST_BODY
+    )
     operators[TABLES] = app[TABLES]
     register(operators, app)
     operators.add_routes(operators_routes())

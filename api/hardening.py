@@ -2,6 +2,10 @@
 
 from aiohttp import web
 
+from api.problems import Handler, Malformed
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -18,3 +22,14 @@ async def harden(_: web.Request, response: web.StreamResponse) -> None:
         # Rows are personal. What has a tag may be kept by its reader, and asked about again.
         tagged = "ETag" in response.headers
         response.headers["Cache-Control"] = "private, no-cache" if tagged else "no-store"
+
+
+@web.middleware
+async def refuse_other_names(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve who calls this machine by a name of loopback. Raises Malformed.
+
+    A page elsewhere could have its own name lead here, and read what nobody is asked a token for.
+    """
+    if request.host.rpartition(":")[0] not in LOOPBACK and request.host not in LOOPBACK:
+        raise Malformed("malformed", "Host has to be a name of loopback here")
+    return await handler(request)

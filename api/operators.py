@@ -13,6 +13,7 @@ from api.requests import cursor_of, origin_of
 from api.resources import HeldPartition, KeyedRow, Link, Row, Rows, TableState, TableStates
 from api.tables import Tables
 from api.views import Local, View
+from streams.engine.replica import NotRestored
 
 PAGE = 50
 LONGEST_KEY = 512
@@ -22,7 +23,7 @@ async def tables(request: web.Request) -> web.Response:
     """The tables: their partitions, how far each was read, and who holds them."""
     views = _views(request.app[TABLES])
     states = [await _state(request, name, view) for name, view in views.items()]
-    return answer(TableStates(tables=states), *views.values())
+    return answer(TableStates(tables=states))
 
 
 async def table(request: web.Request) -> web.Response:
@@ -67,11 +68,15 @@ async def row(request: web.Request) -> web.Response:
 
 
 async def _state(request: web.Request, name: str, view: View[Any]) -> TableState:
-    positions = await view.positions()
+    try:
+        positions, stale_ms = await view.positions(), view.staleness_ms()
+        topic_id: str | None = view.topic_id
+    except NotRestored:
+        positions, stale_ms, topic_id = {}, None, None
     return TableState(
         name=name,
-        topic_id=view.topic_id,
-        staleness_ms=view.staleness_ms(),
+        topic_id=topic_id,
+        staleness_ms=stale_ms,
         partitions=[
             HeldPartition(partition=partition, position=position, held_by=[origin_of(request)])
             for partition, position in sorted(positions.items())

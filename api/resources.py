@@ -272,11 +272,11 @@ class HeldPartition(Resource):
 
 
 class TableState(Resource):
-    """A table as this process has it."""
+    """A table as this process has it; without an age while it is being restored."""
 
     name: str
-    topic_id: str
-    staleness_ms: int
+    topic_id: str | None
+    staleness_ms: int | None
     partitions: list[HeldPartition]
 
 

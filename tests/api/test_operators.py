@@ -84,3 +84,24 @@ async def test_what_can_not_be_read_is_a_problem(
     operators: ClientSession, path: str, status: int
 ) -> None:
     assert (await get(operators, path, status))["type"].startswith("urn:hiresort:problem:")
+
+
+async def test_a_table_that_is_being_restored_is_told_without_its_age(
+    operators: ClientSession, worker: FakeWorker
+) -> None:
+    worker.mypage.restored = False
+    told = {each["name"]: each for each in (await get(operators, "/tables"))["tables"]}
+    assert told["mypage"]["staleness_ms"] is None
+    assert told["tickets"]["staleness_ms"] == 2345
+    await get(operators, "/tables/mypage", 503)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8089", 200), ("127.0.0.1", 200), ("[::1]:8089", 200), ("evil.example:8089", 400)],
+)
+async def test_a_page_whose_name_leads_here_reads_nothing(
+    operators: ClientSession, host: str, status: int
+) -> None:
+    async with operators.get("/tables", headers={"Host": host}) as response:
+        assert response.status == status
