@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from api.accepted import Accepted
 from api.access import authenticate, check_policy
@@ -70,21 +71,11 @@ def create_app(  # noqa: PLR0913 - what it is made of
     """Serve these tables and send commands there.
 
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
-    Without `callbacks` none of the gateway's is taken; without `origins` any page may
-    call; without `tokens` nobody is asked who they are. `log`: a
-    line for each request.
+    Without `callbacks` none of the gateway's is taken; without `origins` any page may call;
+    without `tokens` nobody is asked who they are. `log`: a line for each request.
     """
     app = web.Application(
-        middlewares=[
-            observe,
-            answer_problems,
-            limit_address,
-            authenticate,
-            limit_customer,
-            await_position,
-            answer_conditions,
-        ],
-        client_max_size=LARGEST_BODY,
+        middlewares=_middlewares(tokens, rates or Rates()), client_max_size=LARGEST_BODY
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
@@ -105,6 +96,16 @@ def create_app(  # noqa: PLR0913 - what it is made of
     allow_origins(app, origins or Origins())
     app.on_shutdown.append(_let_go)
     return app
+
+
+def _middlewares(tokens: Tokens | None, rates: Rates) -> list[Middleware]:
+    """Return what a request goes through, from the outside in; no more than it has to."""
+    through: list[Middleware] = [observe, answer_problems]
+    if rates.address is not None:
+        through.append(limit_address)
+    if tokens is not None:
+        through += [authenticate, limit_customer]
+    return [*through, await_position, answer_conditions]
 
 
 def create_operators_app(app: web.Application) -> web.Application:
