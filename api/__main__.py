@@ -1,32 +1,22 @@
 """python -m api: the HTTP server."""
 
-import asyncio
-import errno
 import ipaddress
 import logging
 import re
-import signal
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import uvloop
-from aiohttp import web
 
-from api.application import create_app, create_operators_app, create_runner
-from api.callback_reader import KINDS, CallbackReader, Callbacks, Unusable, reader_of
+from api.callback_reader import KINDS, CallbackReader, Unusable, reader_of
 from api.cross_origin import ANY, Origins
-from api.observing import log_to_standard_output
+from api.process import Served, serve
 from api.rate import Buckets, Network, Rate, Rates
-from api.sending import KafkaSender
-from api.tables import Tables, followed
 from api.token_keys import Unusable as NoKeys
 from api.token_keys import keys_at
 from api.tokens import Tokens, Wanted
 from streams.engine import client_file
 from streams.engine.errors import EngineError
-from streams.engine.replica import Replicas
 
 logger = logging.getLogger("api")
 
@@ -171,6 +161,15 @@ def _networks(
     help="Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Repeated.",
 )
 @click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0, 300),
+    default=0,
+    envvar="HIRESORT_API_DRAIN_SECONDS",
+    show_default=True,
+    show_envvar=True,
+    help="How long it serves on, not ready, once it is told to stop: for a balancer to notice.",
+)
+@click.option(
     "--allow-origin",
     "allowed",
     multiple=True,
@@ -197,6 +196,7 @@ def main(  # noqa: PLR0913 - an argument for each option
     customer_rate: float | None,
     address_rate: float | None,
     proxies: tuple[Network, ...],
+    drain_seconds: float,
     allowed: tuple[str, ...],
 ) -> None:
     """Serve reservations over HTTP.
@@ -226,9 +226,10 @@ def main(  # noqa: PLR0913 - an argument for each option
                 address=_buckets(address_rate, 500 if tokens else 0),
                 trusted=proxies,
             ),
+            drain_s=drain_seconds,
             tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
         )
-        uvloop.run(_serve(served))
+        uvloop.run(serve(served))
     except (OSError, EngineError, Unusable, NoKeys) as error:
         raise click.UsageError(str(error)) from None
 
@@ -250,82 +251,6 @@ def _reader(gateway_kind: str, secret_file: Path | None) -> CallbackReader | Non
         "with its secret"
     )
     return None
-
-
-@dataclass(frozen=True)
-class Served:
-    """What is served, and where."""
-
-    host: str
-    port: int
-    bootstrap: str
-    state: Path
-    client: Mapping[str, str]
-    reader: CallbackReader | None
-    origins: Origins
-    tokens: Tokens | None
-    operator_port: int
-    access_log: bool
-    rates: Rates
-
-
-async def _serve(served: Served) -> None:
-    if served.tokens is not None:
-        await served.tokens.keys.start()
-    if served.access_log:
-        log_to_standard_output()
-    replicas = Replicas(served.bootstrap, served.state, followed(), served.client)
-    sender = KafkaSender(served.bootstrap, served.client)
-
-    def why_not_ready() -> str | None:
-        return None if replicas.ready else replicas.problem or "the tables are being restored"
-
-    async def connect(_: web.Application) -> AsyncIterator[None]:
-        await sender.start()
-        await replicas.start()
-        yield
-        await replicas.stop()
-        await sender.stop()
-
-    app = create_app(
-        Tables.of(replicas),
-        sender,
-        why_not_ready,
-        callbacks=None if served.reader is None else Callbacks(served.reader, sender),
-        origins=served.origins,
-        tokens=served.tokens,
-        rates=served.rates,
-        log=served.access_log,
-    )
-    app.cleanup_ctx.append(connect)
-    runner = create_runner(app)
-    operators = create_runner(create_operators_app(app))
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(sign, stopped.set)
-    try:
-        await runner.setup()
-        await _listen(runner, served.host, served.port)
-        if served.operator_port:
-            await operators.setup()
-            await _listen(operators, "127.0.0.1", served.operator_port)
-        asked = "by tokens" if served.tokens else "for loopback, without tokens"
-        address = f"http://{served.host}:{served.port}"
-        logger.info("serving %s %s, Kafka on %s", address, asked, served.bootstrap)
-        await stopped.wait()
-    finally:
-        await operators.cleanup()
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise OSError(f"port {port} is taken: give another one with --port") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -35,8 +35,8 @@ class Api(NamedTuple):
 
 
 @pytest.fixture
-def api(kafka: LocalKafka, tmp_path: Path) -> Iterator[Api]:
-    """Run the API, with one resort on sale and no workers."""
+def api(request: pytest.FixtureRequest, kafka: LocalKafka, tmp_path: Path) -> Iterator[Api]:
+    """Run the API, with one resort on sale and no workers; a test may give it options."""
     admin.apply(kafka.bootstrap)
     # In the partition of other tests' resorts of that name: the last one counts.
     producer = Producer(
@@ -47,6 +47,7 @@ def api(kafka: LocalKafka, tmp_path: Path) -> Iterator[Api]:
     producer.flush(10)
     port = free_port()
     arguments = ["--port", str(port), "--bootstrap", kafka.bootstrap, "--state", str(tmp_path)]
+    arguments += getattr(request, "param", [])
     command = [sys.executable, "-m", "api", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         yield Api(f"http://127.0.0.1:{port}", process)
@@ -79,3 +80,17 @@ async def test_it_restores_serves_and_lets_go_who_waits_when_it_is_stopped(api: 
     _, log = await asyncio.to_thread(api.process.communicate, timeout=10)
     assert api.process.returncode == 0, log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("api", [["--drain-seconds", "300"]], indirect=True)
+async def test_told_to_stop_it_serves_on_and_is_not_ready(api: Api) -> None:
+    async with ClientSession(api.origin) as client:
+        await shows(client, "/readyz")
+        api.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            while True:
+                async with client.get("/readyz") as response:
+                    if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                        assert "being stopped" in await response.text()
+                        break
+        assert (await shows(client, "/resorts/jeju"))["name"] == RESORT.name
