@@ -12,14 +12,18 @@ BYTES = 32
 
 def keep_in(path: Path) -> None:
     """Make the file with a new secret, whole or not at all, unless it is there. Raises OSError."""
-    if path.exists():
-        return
+    if not path.exists():
+        keep_text(path, token_hex(BYTES) + "\n")
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a secret into a file that is its owner's alone, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(path.name + ".new")
     staged.unlink(missing_ok=True)
     # Its owner's alone before anything stands in it.
     staged.touch(mode=0o600, exist_ok=False)
-    staged.write_text(token_hex(BYTES) + "\n")
+    staged.write_text(text)
     staged.replace(path)
 
 

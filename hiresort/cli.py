@@ -35,6 +35,7 @@ COMMANDS = {
     "pay": Mounted("hiresort.client_commands:pay", "Pay for a held reservation."),
     "cancel": Mounted("hiresort.client_commands:cancel", "Cancel a reservation."),
     "mypage": Mounted("hiresort.client_commands:mypage", "Show a customer's reservations."),
+    "token": Mounted("hiresort.token_command:token", "Sign a token, to try token mode."),
     "resorts": Mounted("hiresort.resorts_command:resorts", "Load and list the resorts on sale."),
     "topics": Mounted("hiresort.topics_command:topics", "Create, check and list the topics."),
     "topology": Mounted("hiresort.topology:topology", "Show what flows from where to where."),

@@ -6,11 +6,13 @@ is wrong.
 
 import http.client
 import json
+import os
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,7 +20,8 @@ import click
 
 from hiresort.addresses import api_option
 
-WRONG_REQUEST = (400, 403, 404, 405, 413, 415)
+CREDENTIALS = "HIRESORT_TOKEN_FILE"
+WRONG_REQUEST = (400, 401, 403, 404, 405, 413, 415)
 ANSWER_S = 15.0
 """For the answer, beyond what the API is asked to wait for the outcome."""
 
@@ -133,7 +136,7 @@ def _call(
         api.rstrip("/") + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **(headers or {})},
+        headers={"Content-Type": "application/json", **_authorization(), **(headers or {})},
     )
     # Not by way of a proxy of the environment: the API is ours, and mostly on loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -149,6 +152,20 @@ def _call(
         ) from None
     except (ValueError, UnicodeError) as error:
         raise ApiAway(f"the request can't be sent: {error}") from None
+
+
+def _authorization() -> dict[str, str]:
+    """Return the header with the token of the file that HIRESORT_TOKEN_FILE names, if it does."""
+    path = os.environ.get(CREDENTIALS)
+    if not path:
+        return {}
+    try:
+        token = Path(path).read_text().strip()
+    except (OSError, ValueError):
+        raise ApiAway(f"{CREDENTIALS}: {path} can't be read") from None
+    if not token.isascii() or len(token.split()) != 1:
+        raise ApiAway(f"{CREDENTIALS}: {path} holds no token")
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _is_address(api: str) -> bool:

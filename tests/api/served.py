@@ -13,6 +13,7 @@ from api.callback_reader import CallbackReader, Callbacks
 from api.listeners import Listeners
 from api.metrics import register
 from api.routes import operators_routes
+from api.tokens import Tokens
 from connect.callbacks import SIGNATURE, verified
 from schemas.records import PaymentOutcome
 from tests.api.fakes import FakeWorker
@@ -27,7 +28,7 @@ class NoOutcomes:
 
 
 @contextmanager
-def served(worker: FakeWorker) -> Iterator[str]:
+def served(worker: FakeWorker, tokens: Tokens | None = None) -> Iterator[str]:
     """Serve the tables of this worker, in memory; gives the origin."""
     loop = asyncio.new_event_loop()
     listening = socket.create_server(("127.0.0.1", 0))
@@ -38,10 +39,12 @@ def served(worker: FakeWorker) -> Iterator[str]:
         lambda: None,
         now=lambda: worker.now,
         callbacks=callbacks,
-        listeners=Listeners(heartbeat_s=0.01, longest_s=0.02),
-    )  # streams that end
-    app.add_routes(operators_routes())
-    register(app, app)
+        tokens=tokens,
+        listeners=Listeners(heartbeat_s=0.01, longest_s=0.02),  # streams that end
+    )
+    if tokens is None:  # else they are there
+        app.add_routes(operators_routes())
+        register(app, app)
     runner = create_runner(app)
 
     async def start() -> None:

@@ -1,18 +1,17 @@
 """A customer's steps on the command line, each answered in a few lines and an exit status."""
 
-import asyncio
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from api.application import create_app, create_runner
+from api.tokens import Tokens
 from hiresort.cli import run
 from streams.domain import reservation_id
 from tests.api.fakes import FakeWorker
+from tests.api.served import served
+from tests.api.signing import claims, signed, verifier
 
 RESERVE = ("reserve", "--customer", "ada", "--resort", "jeju", "--check-in", "2026-12-24")
 KEYED = (*RESERVE, "--key", "key-1", "--nights", "2", "--persons", "2")
@@ -27,25 +26,16 @@ def worker() -> FakeWorker:
 
 
 @pytest.fixture
-def api(worker: FakeWorker) -> Iterator[str]:
+def tokens(request: pytest.FixtureRequest) -> Tokens | None:
+    """Return what verifies tokens; nobody is asked for one unless a test says otherwise."""
+    return getattr(request, "param", None)
+
+
+@pytest.fixture
+def api(worker: FakeWorker, tokens: Tokens | None) -> Iterator[str]:
     """Return the address of an API that runs in a thread, over the worker in memory."""
-    loop = asyncio.new_event_loop()
-    app = create_app(worker.tables, worker, lambda: None, now=lambda: worker.now)
-    runner = create_runner(app)
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    async def serve() -> None:
-        await runner.setup()
-        await web.SockSite(runner, listening).start()
-
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with served(worker, tokens) as origin:
+        yield origin
 
 
 @pytest.fixture
@@ -187,3 +177,21 @@ def test_without_an_api_it_is_one_line_and_status_2(
 def test_another_server_is_not_taken_for_the_api(hiresort: Hiresort, api: str) -> None:
     status, _, complaint = hiresort("mypage", "ada", "--api", f"{api}/?")
     assert (status, "is not this API" in complaint) == (2, True)
+
+
+@pytest.mark.parametrize("tokens", [verifier()], ids=["asked"], indirect=True)
+def test_the_token_of_a_file_is_sent(
+    hiresort: Hiresort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, _, complaint = hiresort("mypage", "ada")
+    assert (status, "send a token" in complaint) == (2, True)
+    file = tmp_path / "token"
+    for text in (None, "", "two words", "한글"):
+        if text is not None:
+            file.write_text(text)
+        monkeypatch.setenv("HIRESORT_TOKEN_FILE", str(file))
+        status, _, complaint = hiresort("mypage", "ada")
+        assert (status, "HIRESORT_TOKEN_FILE" in complaint) == (2, True)
+    file.write_text(signed(claims(sub="ada")) + "\n")
+    assert hiresort("mypage", "ada")[0] == 0
+    assert hiresort("mypage", "eve")[0] == 2
