@@ -6,6 +6,7 @@ import logging
 import resource
 import signal
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,13 @@ async def serve(served: Served) -> None:
     runner = create_runner(app)
     operators = create_runner(create_operators_app(app))
     loop = asyncio.get_running_loop()
+    told_again = asyncio.Event()
+
+    def stop() -> None:
+        (told_again if stopped.is_set() else stopped).set()
+
     for sign in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(sign, stopped.set)
+        loop.add_signal_handler(sign, stop)
     try:
         await runner.setup()
         await _listen(runner, served.host, served.port)
@@ -96,7 +102,8 @@ async def serve(served: Served) -> None:
         address = f"http://{served.host}:{served.port}"
         logger.info("serving %s %s, Kafka on %s", address, asked, served.bootstrap)
         await stopped.wait()
-        await asyncio.sleep(served.drain_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told_again.wait(), served.drain_s)
     finally:
         await operators.cleanup()
         await runner.cleanup()

@@ -63,7 +63,8 @@ class Rates:
 
         Of IPv6 a whole /64 is one, as one customer has at least that.
         """
-        hops = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        said = ",".join(request.headers.getall("X-Forwarded-For", []))  # a proxy may add a line
+        hops = [part.strip() for part in said.split(",")]
         address = _parsed(request.remote or "")
         while address is not None and any(address in network for network in self.trusted):
             before = _parsed(hops.pop()) if hops else None
@@ -107,11 +108,12 @@ async def limit_customer(request: web.Request, handler: Handler) -> web.StreamRe
 def _take(buckets: Buckets, key: Hashable, name: str) -> None:
     wait_s = buckets.take(key)
     if wait_s:
-        again_s = max(1, math.ceil(wait_s))
+        again_s, rate = max(1, math.ceil(wait_s)), buckets.rate
+        quota, window_s = math.floor(rate.at_once), math.ceil(rate.at_once / rate.a_second)
         problem = TooMany(f"more requests of one {name} than may be: try again later")
         problem.headers |= {
             hdrs.RETRY_AFTER: str(again_s),
             "RateLimit": f'"{name}";r=0;t={again_s}',
-            "RateLimit-Policy": f'"{name}";q={math.floor(buckets.rate.at_once)};w=1',
+            "RateLimit-Policy": f'"{name}";q={quota};w={window_s}',
         }
         raise problem

@@ -55,6 +55,7 @@ class Keys:
         self._had_at: float | None = None
         self._asked_at: float | None = None
         self._asking = asyncio.Lock()
+        self._renewing: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Ask for the set. Raises Unusable when there is none."""
@@ -63,10 +64,16 @@ class Keys:
 
     async def find(self, kid: str) -> Key | None:
         """Return the key of an id, None if there is none; asks for the set when it has to."""
-        now = self._clock()
-        if kid not in self._keys or self._had_at is None or now - self._had_at > KEPT_S:
+        key = self._keys.get(kid)
+        if key is None:
             await self._renew()
-        return self._keys.get(kid)
+            return self._keys.get(kid)
+        if self._is_old() and (self._renewing is None or self._renewing.done()):
+            self._renewing = asyncio.ensure_future(self._renew())  # nobody waits for it
+        return key
+
+    def _is_old(self) -> bool:
+        return self._had_at is None or self._clock() - self._had_at > KEPT_S
 
     async def _renew(self) -> None:
         async with self._asking:
@@ -145,7 +152,12 @@ async def _download(url: str) -> bytes:
         ):
             if answer.status != 200:  # noqa: PLR2004
                 raise Unusable(f"the keys' address answers {answer.status}")
-            return await answer.content.read(LARGEST_SET)
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > LARGEST_SET:
+                    raise Unusable("the JWK set is longer than any that is read here")
+            return bytes(body)
     except (ClientError, TimeoutError, OSError) as error:
         raise Unusable(f"the keys' address does not answer: {type(error).__name__}") from None
 

@@ -7,7 +7,7 @@ from aiohttp import ClientSession, web
 from yarl import URL
 
 from api.access import POLICY, Access, check_policy
-from api.routes import routes
+from api.routes import operators_routes, routes
 from api.tokens import Tokens
 from schemas.records import Reserve
 from tests.api.fakes import FakeWorker
@@ -60,7 +60,9 @@ async def status_of(theirs: Theirs, method: str, route: str, headers: dict[str, 
 
 
 GUARDED = [
-    (route.method, route.path) for route in routes() if POLICY[route.path] is not Access.PUBLIC
+    (route.method, path)
+    for route in (*routes(), *operators_routes())
+    if POLICY[path := route.path.replace(":.+", "")] is not Access.PUBLIC
 ]
 """Every method of every route that takes a token."""
 

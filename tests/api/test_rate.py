@@ -85,6 +85,17 @@ async def test_an_address_is_limited_before_it_is_asked_for_a_token(client: Clie
             assert response.status == status
 
 
+async def test_a_line_that_a_proxy_adds_counts_and_not_the_clients_own(
+    client: ClientSession, rates: Rates
+) -> None:
+    headers = [("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-For", "192.0.2.1")]
+    async with client.get("/resorts", headers=headers):
+        pass
+    assert rates.address is not None
+    assert [rates.address.take("192.0.2.1") for _ in range(10)][-1] > 0
+    assert rates.address.take("198.51.100.7") == 0
+
+
 @pytest.mark.parametrize(
     ("forwarded", "address"),
     [

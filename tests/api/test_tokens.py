@@ -1,12 +1,16 @@
 """A token proves who calls, or nothing at all."""
 
+import asyncio
 import json
+import socket
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -173,17 +177,98 @@ async def test_known_keys_work_on_while_the_set_can_not_be_had() -> None:
     keys = Keys(source, clock=lambda: now)
     await keys.start()
     source.text, now = None, now + token_keys.KEPT_S + 1
+    async with asyncio.timeout(5):
+        while source.asked < 2:
+            assert await keys.find("ec")
+            await asyncio.sleep(0)
     assert await keys.find("ec")
-    assert source.asked == 2
 
 
-async def test_a_key_that_was_withdrawn_counts_no_more() -> None:
+async def test_a_key_that_was_withdrawn_counts_no_more_once_the_set_is_renewed() -> None:
     now = 1000.0
     source = Source(jwks(EC, RSA))
     keys = Keys(source, clock=lambda: now)
     await keys.start()
     source.text, now = jwks(EC), now + token_keys.KEPT_S + 1
-    assert await keys.find("rsa") is None
+    async with asyncio.timeout(5):
+        while await keys.find("rsa"):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+    assert source.asked == 2
+
+
+async def test_nobody_with_a_known_key_waits_for_a_set_that_does_not_come() -> None:
+    now = 1000.0
+    silent = asyncio.Event()
+    source = Source(jwks(EC))
+
+    async def fetch() -> bytes:
+        if source.asked:
+            await silent.wait()
+        return await source()
+
+    keys = Keys(fetch, clock=lambda: now)
+    await keys.start()
+    now += token_keys.KEPT_S + 1
+    async with asyncio.timeout(5):
+        assert await keys.find("ec")
+        assert await keys.find("ec")
+
+
+class Published:
+    """A set at an address on loopback."""
+
+    def __init__(self) -> None:
+        self.pieces = [jwks(EC)]
+        self.status = 200
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer it, piece by piece."""
+        response = web.StreamResponse(status=self.status, headers={"Location": "/elsewhere"})
+        await response.prepare(request)
+        for piece in self.pieces:
+            await response.write(piece)
+            await asyncio.sleep(0)  # so that each comes by itself
+        return response
+
+
+@pytest.fixture
+async def published() -> AsyncIterator[tuple[Published, str]]:
+    """Publish a set; gives it and its address."""
+    found = Published()
+    app = web.Application()
+    app.router.add_get("/keys", found.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    listening = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
+    yield found, f"http://127.0.0.1:{listening.getsockname()[1]}/keys"
+    await runner.cleanup()
+
+
+async def test_a_set_that_comes_in_pieces_is_read_whole(published: tuple[Published, str]) -> None:
+    found, url = published
+    whole = jwks(EC, RSA)
+    found.pieces = [whole[start : start + 50] for start in range(0, len(whole), 50)]
+    keys = keys_at(url)
+    await keys.start()
+    assert await keys.find("rsa")
+
+
+@pytest.mark.parametrize(
+    ("status", "pieces"), [(302, []), (404, []), (200, [b" " * (1 << 16)] * 5), (200, [b"{"])]
+)
+async def test_an_address_without_a_set_is_told(
+    published: tuple[Published, str], status: int, pieces: list[bytes]
+) -> None:
+    found, url = published
+    found.status, found.pieces = status, pieces
+    with pytest.raises(Unusable):
+        await keys_at(url).start()
+
+
+async def test_an_address_that_does_not_answer_is_told() -> None:
+    with pytest.raises(Unusable, match="does not answer"):
+        await keys_at("http://127.0.0.1:1/keys").start()
 
 
 async def test_keys_come_from_a_file(tmp_path: Path) -> None:
