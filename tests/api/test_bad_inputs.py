@@ -1,14 +1,15 @@
 """Bad input over HTTP, by the numbers of the list that the project keeps.
 
 Each is answered by a 4xx with a problem that says what is wrong, and nothing is sent to Kafka. Slow
-heads (19) are the server's keep-alive; a compressed body (20) is in test_wire, one key for several
-bodies or requests (24, 25) in test_reserving, another's id (27) in test_access, callbacks (28, 29)
-in test_callbacks.
+heads (19) are the server's keep-alive; one key for several bodies or requests (24, 25) is in
+test_reserving, another's id (27) in test_access, callbacks (28, 29) in test_callbacks.
 """
 
 import asyncio
 import json
 import logging
+import time
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import ClientSession
 
+from api import requests
 from api.problems import MEDIA_TYPE
 from api.server import MOST_CONNECTIONS
 from tests.api.fakes import FakeWorker
@@ -160,6 +162,23 @@ async def test_18_a_million_tiny_chunks_are_read_up_to_the_bound(origin: str) ->
     chunked = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     answer = await over_the_wire(origin, chunked, *[b"1\r\n \r\n" * 100_000] * 11)
     assert problem_of(answer) == (413, "too-large")
+
+
+async def test_20_a_bomb_is_refused_unread(origin: str) -> None:
+    bomb = zlib.compress(b" " * 50_000_000)
+    headers = b"Content-Encoding: deflate\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    started = time.process_time()
+    answer = await over_the_wire(origin, HEAD + headers % len(bomb) + bomb)
+    assert answer.split()[1] == b"415"
+    assert time.process_time() - started < 1
+
+
+async def test_19_a_body_that_does_not_come_is_not_waited_for_for_ever(
+    origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "BODY_S", 0.1)
+    answer = await over_the_wire(origin, HEAD + b"Connection: close\r\nContent-Length: 50\r\n\r\n{")
+    assert answer.split()[1] == b"408"
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/xml", "application/jsonx", ""])
