@@ -94,13 +94,14 @@ def create_app(  # noqa: PLR0913 - what it is made of
     check_policy(app.router.routes())
     app.on_response_prepare.extend((harden, name_request))
     allow_origins(app, origins or Origins())
+    app.middlewares.insert(0, observe)  # preflights too
     app.on_shutdown.append(_let_go)
     return app
 
 
 def _middlewares(tokens: Tokens | None, rates: Rates) -> list[Middleware]:
     """Return what a request goes through, from the outside in; no more than it has to."""
-    through: list[Middleware] = [observe, answer_problems]
+    through: list[Middleware] = [answer_problems]
     if rates.address is not None:
         through.append(limit_address)
     if tokens is not None:

@@ -4,12 +4,10 @@ Nothing personal is told: the route's template and never the path, the role and 
 """
 
 import logging
-import re
 import sys
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -18,15 +16,12 @@ from aiohttp import web
 from api.caller import caller_of
 from api.keys import OBSERVED
 from api.problems import Handler
+from api.request_id import HEADER, give_id, id_of
 
-HEADER = "X-Request-Id"
 CLIENT_GONE = 499
 """The status of what nobody waits for any more."""
 
 NO_ROUTE = "(none)"
-
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_REQUEST_ID = web.RequestKey("request_id", str)
 
 access_log = logging.getLogger("api.access")
 
@@ -44,8 +39,7 @@ def log_to_standard_output() -> None:
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Note how a request ends, whatever becomes of it."""
     began, status, size = time.perf_counter(), CLIENT_GONE, 0
-    sent = request.headers.get(HEADER, "")
-    request[_REQUEST_ID] = sent if _ID.fullmatch(sent) else token_hex(8)
+    give_id(request)
     try:
         response = await handler(request)
         status, size = response.status, response.content_length or 0
@@ -56,7 +50,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def name_request(request: web.Request, response: web.StreamResponse) -> None:
     """Put the request's id on the answer that is about to go."""
-    request_id = request.get(_REQUEST_ID)
+    request_id = id_of(request)
     if request_id is not None:
         response.headers[HEADER] = request_id
 
@@ -70,7 +64,7 @@ def _note(request: web.Request, status: int, size: int, seconds: float) -> None:
         return
     line: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "request_id": request[_REQUEST_ID],
+        "request_id": id_of(request),
         "method": request.method,
         "route": route,
         "status": status,

@@ -28,6 +28,7 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from api.request_id import URN, id_of
 from streams.engine.replica import NotRestored
 
 logger = logging.getLogger(__name__)
@@ -48,13 +49,14 @@ class Problem(Exception):
         self.members = members or {}
         self.headers: dict[str, str] = {}
 
-    def response(self) -> web.Response:
-        """Return it as the answer."""
+    def response(self, request_id: str | None = None) -> web.Response:
+        """Return it as the answer, to this request."""
         body = {
             "type": TYPE + self.name,
             "title": self.name.replace("-", " ").capitalize(),
             "status": self.status,
             "detail": self.detail,
+            **({} if request_id is None else {"instance": URN + request_id}),
             **self.members,
         }
         return web.Response(
@@ -193,17 +195,18 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         _check_host(request)
         return await handler(request)
     except Problem as problem:
-        return problem.response()
+        return problem.response(id_of(request))
     except NotRestored as error:
-        return Unavailable("being-restored", str(error)).response()
+        return Unavailable("being-restored", str(error)).response(id_of(request))
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        return _of_aiohttp(request, error).response()
+        return _of_aiohttp(request, error).response(id_of(request))
     except Exception:
         resource = request.match_info.route.resource  # not the path: whose row it is, is not told
-        logger.exception("%s %s failed", request.method, resource and resource.canonical)
-        return Failed("internal", "this server failed; its log says why").response()
+        path = resource and resource.canonical
+        logger.exception("%s %s failed, request %s", request.method, path, id_of(request))
+        return Failed("internal", "this server failed; its log says why").response(id_of(request))
 
 
 def _check_host(request: web.Request) -> None:

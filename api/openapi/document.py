@@ -66,6 +66,7 @@ _PROBLEM: Schema = {
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "What was wrong, and what to do."},
+        "instance": {"type": "string", "format": "uri", "description": "The request, by its id."},
         "errors": {
             "type": "array",
             "description": "Each field that is wrong, by JSON pointer.",

@@ -42,6 +42,18 @@ async def test_without_a_sane_one_it_is_given_an_id(
     assert sent not in seen
 
 
+async def test_a_problem_tells_the_id_of_its_request(client: ClientSession) -> None:
+    async with client.get("/nothing", headers={"X-Request-Id": "trace-7"}) as response:
+        problem = await response.json(content_type=None)
+    assert problem["instance"] == "urn:hiresort:request:trace-7"
+
+
+async def test_a_preflight_is_a_request_too(client: ClientSession) -> None:
+    headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    async with client.options("/mypage/ada", headers=headers | {"X-Request-Id": "p-1"}) as response:
+        assert (response.status, response.headers["X-Request-Id"]) == (204, "p-1")
+
+
 async def test_a_request_is_a_line_of_json_that_names_nobody(
     client: ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:

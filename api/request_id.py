@@ -1,0 +1,23 @@
+"""What one request is called, in its answer, its problem and its line of the log."""
+
+import re
+from secrets import token_hex
+
+from aiohttp import web
+
+HEADER = "X-Request-Id"
+URN = "urn:hiresort:request:"
+
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_KEY = web.RequestKey("request_id", str)
+
+
+def give_id(request: web.Request) -> None:
+    """Call a request what its sender calls it, if that is sane, else by an id of our own."""
+    sent = request.headers.get(HEADER, "")
+    request[_KEY] = sent if _SANE.fullmatch(sent) else token_hex(8)
+
+
+def id_of(request: web.Request) -> str | None:
+    """Return what it is called; None if it was given no id."""
+    return request.get(_KEY)
