@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import math
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from streams.engine.errors import EngineError
 logger = logging.getLogger("api")
 
 LAST_PORT = 65535
+MOST_A_SECOND = 1_000_000
 _SERVER = re.compile(r"[^,:/\s]+:([0-9]{1,5})|\[[0-9A-Fa-f:]+\]:([0-9]{1,5})", re.ASCII)
 
 
@@ -29,6 +31,12 @@ def _check_bootstrap(_: click.Context, __: click.Parameter, value: str) -> str:
         match = _SERVER.fullmatch(server)
         if match is None or not 1 <= int(match[1] or match[2]) <= LAST_PORT:
             raise click.BadParameter(f"{server!r} is no host:port")
+    return value
+
+
+def _check_rate(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # no range holds it out
+        raise click.BadParameter("nan is no number of requests")
     return value
 
 
@@ -137,7 +145,8 @@ def _networks(
 )
 @click.option(
     "--customer-rate",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, MOST_A_SECOND),
+    callback=_check_rate,
     envvar="HIRESORT_API_CUSTOMER_RATE",
     show_envvar=True,
     help="Requests a second of one customer, twice as many at once; 0: any number. Unless said: "
@@ -145,7 +154,8 @@ def _networks(
 )
 @click.option(
     "--address-rate",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, MOST_A_SECOND),
+    callback=_check_rate,
     envvar="HIRESORT_API_ADDRESS_RATE",
     show_envvar=True,
     help="Requests a second of one address, twice as many at once; 0: any number. Unless said: "
@@ -209,6 +219,8 @@ def main(  # noqa: PLR0913 - an argument for each option
         )
     if tokens is not None and token_issuer is None:
         raise click.UsageError("--tokens takes --token-issuer: whose tokens they are")
+    if tokens is None and customer_rate:
+        raise click.UsageError("--customer-rate takes --tokens: without them nobody is known")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         served = Served(

@@ -98,3 +98,17 @@ def test_limits_that_cannot_be_are_refused(options: list[str]) -> None:
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 2
     assert options[0] in result.output
+
+
+@pytest.mark.parametrize("option", ["--customer-rate", "--address-rate"])
+@pytest.mark.parametrize("rate", ["nan", "inf", "-1", "x"])
+def test_a_rate_that_limits_nothing_is_refused(option: str, rate: str) -> None:
+    result = CliRunner().invoke(main, [option, rate, "--state", "/proc/nothing"])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
+
+
+def test_a_limit_by_customer_takes_tokens() -> None:
+    result = CliRunner().invoke(main, ["--customer-rate", "5", "--state", "/proc/nothing"])
+    assert result.exit_code == 2
+    assert "--customer-rate takes --tokens" in result.output
