@@ -5,6 +5,7 @@ import errno
 import logging
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from api.tokens import Tokens
 from streams.engine.replica import Replicas
 
 logger = logging.getLogger("api")
+
+SWITCH_S = 0.0005
+"""How long the thread that follows the changelogs may go on while an answer waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ async def serve(served: Served) -> None:
     Raises OSError, EngineError, Unusable (of api.token_keys) when it can't.
     """
     _open_files()
+    sys.setswitchinterval(SWITCH_S)
     if served.tokens is not None:
         await served.tokens.keys.start()
     if served.access_log:

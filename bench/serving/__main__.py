@@ -12,6 +12,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -78,6 +79,7 @@ def measure(plan: Plan) -> Figures:
     return {
         "machine": machine.described(),
         "python": sys.version.split()[0],
+        "optimised": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
         "plan": vars(plan),
         "reads": quiet,
         "reads_busy": busy,
