@@ -9,6 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from api.accepted import Accepted
 from api.access import authenticate, check_policy
+from api.bodies import Bodies
 from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.conditions import answer_conditions
@@ -16,6 +17,7 @@ from api.cross_origin import Origins, allow_origins
 from api.hardening import harden, refuse_other_names
 from api.keys import (
     ACCEPTED,
+    BODIES,
     CALLBACKS,
     COMMANDS,
     LISTENERS,
@@ -81,6 +83,7 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app[WAITS] = waits or Waits()
     app[POSITION_WAITS] = Waits(app[WAITS].most)
     app[LISTENERS] = listeners or Listeners()
+    app[BODIES] = Bodies()
     app[OBSERVED] = Observed(log=log)
     app[ACCEPTED] = Accepted()
     app[NOW] = now or _clock

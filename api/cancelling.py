@@ -1,9 +1,9 @@
-"""DELETE /reservations/{id}: cancel a reservation."""
+"""DELETE of a reservation, its payment, its ticket or its line of mypage: cancel it."""
 
 from aiohttp import web
 
 from api import requests
-from api.answers import answer, staleness
+from api.answers import answer, not_found, staleness
 from api.commands import deliver
 from api.keys import COMMANDS, NOW, TABLES, WAITS
 from api.linked import await_linked
@@ -22,7 +22,19 @@ async def cancel(request: web.Request) -> web.Response:
 
     What is over already is left as it is, and shown.
     """
-    reservation_id = requests.id_of(request, "reservation")
+    return await _cancel(request, requests.id_of(request, "reservation"))
+
+
+async def cancel_ticket(request: web.Request) -> web.Response:
+    """Cancel the reservation that a ticket is of, as `cancel` does."""
+    tickets = request.app[TABLES].tickets
+    ticket = await tickets.get(requests.id_of(request, "ticket"))
+    if ticket is None:
+        raise not_found("there is no ticket of this number", tickets)
+    return await _cancel(request, ticket.reservation_id)
+
+
+async def _cancel(request: web.Request, reservation_id: str) -> web.Response:
     found = await known(request, reservation_id)
     tables = request.app[TABLES]
     is_over = not isinstance(found, Reserve) and found.status in OVER

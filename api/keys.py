@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from api.accepted import Accepted
+from api.bodies import Bodies
 from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.listeners import Listeners
@@ -23,6 +24,7 @@ WAITS = web.AppKey("waits", Waits)
 POSITION_WAITS = web.AppKey("position_waits", Waits)
 """Apart from the others: who waits for a position that never comes takes no place of a command."""
 LISTENERS = web.AppKey("listeners", Listeners)
+BODIES = web.AppKey("bodies", Bodies)
 OBSERVED = web.AppKey("observed", Observed)
 ACCEPTED = web.AppKey("accepted", Accepted)
 CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")

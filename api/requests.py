@@ -11,6 +11,7 @@ from secrets import token_hex
 from aiohttp import web
 
 from api.fields import CUSTOMER, IDENTIFIER
+from api.keys import BODIES
 from api.problems import Malformed, NotFound, TooLarge, TooSlow, UnsupportedMedia
 from api.strict_json import NotJSON, parse
 
@@ -68,9 +69,12 @@ async def _json_body(
     if request.content_type not in types:
         wanted = " or ".join(types)
         raise UnsupportedMedia("unsupported-media", f"the Content-Type has to be {wanted}")
+    length = request.content_length
     try:
-        async with asyncio.timeout(BODY_S):
-            return await read()
+        size = LARGEST_BODY if length is None else min(length, LARGEST_BODY)
+        with request.app[BODIES].taking(size):
+            async with asyncio.timeout(BODY_S):
+                return await read()
     except TimeoutError:
         raise TooSlow("too-slow", f"the body did not come within {BODY_S} s") from None
 

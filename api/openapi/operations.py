@@ -20,6 +20,7 @@ from api.openapi.operation import (
     TO,
     Collection,
     Operation,
+    Parameter,
 )
 from api.openapi.server import OPERATORS, SERVER
 from api.requests import JSON, MERGE_PATCH
@@ -52,6 +53,20 @@ _CHANGED = _BODY | {
     503: _UNDELIVERED,
 }
 _SHOWN = (resources.Reservation, resources.AcceptedReservation)
+
+
+def _cancelling(path: str, name: str, summary: str, parameter: Parameter) -> Operation:
+    return Operation(
+        "delete",
+        path,
+        name,
+        summary,
+        "Commands",
+        {200: resources.Reservation, 202: _SHOWN},
+        {404: ("not-found",), 409: ("cancel-refused",), 503: _UNDELIVERED},
+        (parameter, PREFER),
+    )
+
 
 RESERVATIONS = (
     Operation(
@@ -121,15 +136,11 @@ RESERVATIONS = (
         (bodies.ReservationPatch,),
         (JSON, MERGE_PATCH),
     ),
-    Operation(
-        "delete",
+    _cancelling(
         "/reservations/{id}",
         "cancelReservation",
         "Cancel a reservation; what was paid is given back",
-        "Commands",
-        {200: resources.Reservation, 202: _SHOWN},
-        {404: ("not-found",), 409: ("cancel-refused",), 503: _UNDELIVERED},
-        (RESERVATION_ID, PREFER),
+        RESERVATION_ID,
     ),
 )
 
@@ -175,6 +186,9 @@ PAYMENTS = (
         _CHANGED,
         (RESERVATION_ID, PREFER),
         (dict,),
+    ),
+    _cancelling(
+        "/payments/{id}", "cancelPayment", "Cancel the reservation of a payment", RESERVATION_ID
     ),
     Operation(
         "post",
@@ -254,6 +268,9 @@ PAGES = (
         (RESERVATION_ID, PREFER),
         (dict,),
     ),
+    _cancelling(
+        "/views/{id}", "cancelView", "Cancel the reservation of a line of a page", RESERVATION_ID
+    ),
     Operation(
         "get",
         "/issueds",
@@ -285,6 +302,7 @@ PAGES = (
         (TICKET, PREFER),
         (dict,),
     ),
+    _cancelling("/issueds/{id}", "cancelTicket", "Cancel the reservation of a ticket", TICKET),
 )
 
 CATALOGUE = (

@@ -6,6 +6,7 @@ test_reserving, another's id (27) in test_access, callbacks (28, 29) in test_cal
 """
 
 import asyncio
+import io
 import json
 import logging
 import time
@@ -45,7 +46,8 @@ async def refused(
     client: ClientSession, body: bytes, status: int, name: str, **headers: str
 ) -> dict[str, Any]:
     """Post a body; it is answered by this problem."""
-    async with client.post("/reservations", data=body, headers=JSON | headers) as response:
+    data = io.BytesIO(body)  # sent as it can be taken
+    async with client.post("/reservations", data=data, headers=JSON | headers) as response:
         text = await response.text()
         assert response.status == status, text
         assert response.content_type == MEDIA_TYPE
@@ -248,3 +250,27 @@ async def test_over_the_bound_a_connection_is_told_to_come_later(
     first.close()
     assert problem_of(answer) == (503, "overloaded")
     assert b"Retry-After: 1" in answer
+
+
+async def test_over_what_is_read_at_once_a_body_is_told_to_come_later(
+    origin: str, client: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "BODY_S", 20)
+    place = urlsplit(origin)
+    slow = []
+    for _ in range(64):  # a mebibyte each, of which nothing comes
+        _, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % (1 << 20))
+        slow.append(writer)
+
+    async def status() -> tuple[int, str]:
+        async with client.post("/reservations", data=b"{}", headers=JSON) as response:
+            return response.status, response.headers.get("Retry-After", "")
+
+    async with asyncio.timeout(10):
+        while await status() != (503, "1"):  # once the server has all of their heads
+            pass
+        for writer in slow:
+            writer.close()
+        while (await status())[0] == 503:
+            pass

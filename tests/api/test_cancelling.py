@@ -99,3 +99,16 @@ async def test_without_kafka_nothing_is_claimed(client: ClientSession, worker: F
     worker.kafka = False
     status, problem, _ = await cancel(client)
     assert (status, problem["type"]) == (503, PROBLEM + "kafka-unavailable")
+
+
+@pytest.mark.parametrize("name", ["reservations", "payments", "views", "issueds"])
+async def test_whatever_shows_a_reservation_can_be_deleted_and_cancels_it(
+    client: ClientSession, worker: FakeWorker, name: str
+) -> None:
+    await reserve(client)
+    item = next(iter(worker.tickets.rows)) if name == "issueds" else ID
+    async with client.delete(f"/{name}/{item}") as response:
+        body = await response.json()
+        assert (response.status, body["progress"]) == (200, "REFUND_PENDING")
+    async with client.delete(f"/{name}/unknown") as response:
+        assert response.status == 404
