@@ -14,6 +14,7 @@ from hiresort.audit.loading import load
 from hiresort.audit.log import under_way
 from hiresort.audit.verdict import Verdict
 
+AGAIN_S = 0.5
 BROKEN = 1
 """Exit status when an invariant does not hold."""
 
@@ -25,21 +26,25 @@ BROKEN = 1
     metavar="URL|FILE",
     help="The gateway's own ledger, for the invariants about money: its URL, or its file.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=10,
+    show_default=True,
+    help="Seconds to wait, and read again, while something is under way.",
+)
 @click.pass_context
-def audit(context: click.Context, bootstrap: str, ledger: str | None) -> None:
+def audit(context: click.Context, bootstrap: str, ledger: str | None, wait: float) -> None:
     """Check every invariant on what the topics hold, up to where they end now.
 
     Only committed records count. The invariants speak of a system that is quiet: one that still
     works is told so, and what is on its way may then look like a loss. Exit status 1 if an
     invariant does not hold.
     """
-    # Money first: what moves while the topics are read is not in the topics either.
-    movements = None if ledger is None else ledgers.load(ledger)
     started = time.monotonic()
     gc.disable()  # a million records that live to the end: to look for garbage takes longer
     try:
-        evidence = load(bootstrap)
-        evidence.ledger = movements
+        evidence = _quiet(bootstrap, ledger, started + wait)
         click.echo(_read(evidence, time.monotonic() - started))
         failed = [each.number for each in INVARIANTS if not _check(each, evidence)]
     finally:
@@ -51,6 +56,18 @@ def audit(context: click.Context, bootstrap: str, ledger: str | None) -> None:
         click.echo(f"{len(failed)} of {checked} invariants do not hold: {names} ({seconds:.1f} s)")
         context.exit(BROKEN)
     click.echo(f"All {checked} invariants hold that topics can tell of ({seconds:.1f} s)")
+
+
+def _quiet(bootstrap: str, ledger: str | None, until: float) -> Evidence:
+    """Read everything, and again while something is under way, `until` that instant at most."""
+    while True:
+        # Money first: what moves while the topics are read is not in the topics either.
+        movements = None if ledger is None else ledgers.load(ledger)
+        evidence = load(bootstrap)
+        evidence.ledger = movements
+        if next(under_way(evidence), None) is None or time.monotonic() >= until:
+            return evidence
+        time.sleep(AGAIN_S)
 
 
 def _read(evidence: Evidence, seconds: float) -> str:

@@ -46,7 +46,9 @@ def run(replayed: Sequence[str], kills: int, expected: int, seed: int, folder: P
                 click.echo(f"{time.strftime('%H:%M:%S')} killed both workers at {last} events")
                 running.up()
             replayed_ill = replay.wait(PATIENCE_S)
-            audited_ill = running.hiresort("audit", "--ledger", running.address("HIRESORT_GATEWAY"))
+            audited_ill = running.hiresort(
+                "audit", "--ledger", running.address("HIRESORT_GATEWAY"), "--wait", "60"
+            )
             click.echo(f"{made} of {kills} kills fell into the replay")
             return 1 if replayed_ill or audited_ill or made < kills else 0
     except NotUp:

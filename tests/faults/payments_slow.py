@@ -87,7 +87,7 @@ def _run(running: LocalRun, trouble: Trouble, seed: int) -> int:
     for line in wrong[:EXAMPLES]:
         click.echo(f"WRONG: {line}")
     click.echo(f"{len(wrong)} things are wrong")
-    audited_ill = running.hiresort("audit", "--ledger", sandbox.url)
+    audited_ill = running.hiresort("audit", "--ledger", sandbox.url, "--wait", "60")
     return 1 if wrong or audited_ill else 0
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,14 +139,17 @@ def test_an_open_transaction_is_told_and_its_records_are_not_read(
     topic, partition, _ = written.events[0].place
     producer.produce(topic, b"half", b"c-1", partition)
     producer.flush(ANSWER_S)
-    try:
-        assert run(["audit", "--bootstrap", kafka.bootstrap]) == 1
-        told = capsys.readouterr().out
-        assert f"Not quiet, so that what is on its way may look lost: {topic}" in told
-        assert "1 of 17 invariants do not hold: 15" in told
-    finally:
-        producer.abort_transaction(ANSWER_S)
-    assert run(["audit", "--bootstrap", kafka.bootstrap]) == 0
+    audit = ["audit", "--bootstrap", kafka.bootstrap, "--wait"]
+    with ThreadPoolExecutor() as beside:
+        try:
+            assert run([*audit, "0"]) == 1
+            told = capsys.readouterr().out
+            assert f"Not quiet, so that what is on its way may look lost: {topic}" in told
+            assert "1 of 17 invariants do not hold: 15" in told
+            waiting = beside.submit(run, [*audit, "60"])
+        finally:
+            producer.abort_transaction(ANSWER_S)
+        assert waiting.result() == 0
 
 
 def test_a_violation_fails_the_audit(

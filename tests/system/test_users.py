@@ -68,7 +68,9 @@ def test_the_same_key_is_the_same_reservation(system: System) -> None:
 def test_a_replay_agrees_with_the_model_and_the_audit_is_clean(system: System) -> None:
     replayed = system.hiresort("replay", "--demo", "400", "--half")
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    audited = system.hiresort("audit", "--ledger", system.addresses["HIRESORT_GATEWAY"])
+    audited = system.hiresort(
+        "audit", "--ledger", system.addresses["HIRESORT_GATEWAY"], "--wait", "60"
+    )
     assert audited.returncode == 0, audited.stdout + audited.stderr
 
 
