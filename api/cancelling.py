@@ -4,6 +4,7 @@ from aiohttp import web
 
 from api import requests
 from api.answers import answer, not_found, staleness
+from api.caller import caller_of
 from api.commands import deliver
 from api.keys import COMMANDS, NOW, TABLES, WAITS
 from api.linked import await_linked
@@ -29,7 +30,7 @@ async def cancel_ticket(request: web.Request) -> web.Response:
     """Cancel the reservation that a ticket is of, as `cancel` does."""
     tickets = request.app[TABLES].tickets
     ticket = await tickets.get(requests.id_of(request, "ticket"))
-    if ticket is None:
+    if ticket is None or not caller_of(request).sees(ticket.customer_id):
         raise not_found("there is no ticket of this number", tickets)
     return await _cancel(request, ticket.reservation_id)
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from api import requests, resources
 from api.answers import answer, not_found, staleness
+from api.caller import caller_of
 from api.cancelling import OVER, cancel
 from api.commands import deliver
 from api.fields import Fields
@@ -73,7 +74,7 @@ async def put_ticket(request: web.Request) -> web.Response:
     """Take a ticket back as it was read, with other needs, phone or email."""
     tables, number = request.app[TABLES], requests.id_of(request, "ticket")
     ticket = await tables.tickets.get(number)
-    if ticket is None:
+    if ticket is None or not caller_of(request).sees(ticket.customer_id):
         raise not_found("there is no ticket of this number", tables.tickets)
     found = await known(request, ticket.reservation_id)
     body = await requests.read_object(request)
@@ -96,7 +97,7 @@ async def put_payment(request: web.Request) -> web.Response:
     """Take a payment back as it was read: nothing of it can be changed."""
     tables, reservation_id = request.app[TABLES], requests.id_of(request, "payment")
     payment = await tables.payments.get(reservation_id)
-    if payment is None:
+    if payment is None or not caller_of(request).sees(payment.customer_id):
         raise not_found("there is no payment of this id", tables.payments)
     found = await known(request, reservation_id)
     shown = None if isinstance(found, Reserve) else found

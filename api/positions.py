@@ -17,8 +17,9 @@ import msgspec
 from aiohttp import web
 
 from api import requests
+from api.caller import caller_of
 from api.keys import POSITION_WAITS, TABLES
-from api.problems import Handler, Malformed, PreconditionFailed, Problem, TimedOut
+from api.problems import Handler, Malformed, NotFound, PreconditionFailed, Problem, TimedOut
 from api.seen import MOST_EXPECTED, Seen, seeing
 from api.tables import mypage_key
 from api.views import Reachable
@@ -91,6 +92,8 @@ async def await_position(request: web.Request, handler: Handler) -> web.StreamRe
             await _reach(request, token, seen)
         try:
             response = await handler(request)
+        except NotFound:
+            raise  # what is not there and what is another's are told alike
         except Problem as problem:
             problem.headers |= _headers(seen)
             raise
@@ -156,10 +159,13 @@ async def _has_version(
 ) -> bool:
     """Tell whether the reservation has come so far in both tables that show it."""
     tables, waits = request.app[TABLES], request.app[POSITION_WAITS]
+    caller = caller_of(request)
 
     async def customer() -> str | None:
         row = await tables.reservations.get(reservation_id)
-        return None if row is None or row.version < version else row.customer_id
+        if row is None or row.version < version or not caller.sees(row.customer_id):
+            return None
+        return row.customer_id
 
     watched = ((tables.reservations, reservation_id),)
     customer_id = await waits.until(customer, watched, within_s)

@@ -7,6 +7,7 @@ from aiohttp import ClientSession, web
 from yarl import URL
 
 from api.access import POLICY, Access, check_policy
+from api.positions import token_of
 from api.routes import operators_routes, routes
 from api.tokens import Tokens
 from schemas.records import Reserve
@@ -120,8 +121,25 @@ async def test_anothers_rows_are_not_there(
     theirs: Theirs, worker: FakeWorker, method: str, route: str
 ) -> None:
     sent = len(worker.sent)
-    assert await status_of(theirs, method, route, bearer(sub="eve")) == 404
+    told = []
+    for path in (theirs.path(route), route.replace("{id}", "unknown")):
+        async with theirs.client.request(
+            method, path, headers=bearer(sub="eve") | {"X-Request-Id": "r"}, json={}
+        ) as response:
+            told.append((response.status, sorted(response.headers), await response.text()))
+    assert told[0] == told[1]
+    assert told[0][0] == 404
     assert len(worker.sent) == sent
+
+
+async def test_a_forged_position_tells_nothing_of_anothers_reservation(theirs: Theirs) -> None:
+    told = []
+    for reservation_id in (theirs.reservation_id, "jeju.unknown"):
+        headers = bearer(sub="eve") | {"Prefer": "wait=0"}
+        headers["Hiresort-Position"] = token_of({}, {reservation_id: 1})
+        async with theirs.client.get("/resorts", headers=headers) as response:
+            told.append(response.status)
+    assert told == [504, 504]
 
 
 @pytest.mark.parametrize("route", [p for p, who in POLICY.items() if who is Access.OPERATOR])
