@@ -95,11 +95,14 @@ class Feed:
             except Forgotten:
                 pass
             else:
-                self._since = _behind(self._since, reached, changed)
-                return self._events(changed)
+                events, since = self._events(changed), _behind(self._since, reached, changed)
+                self._since = since  # what could not be told is told another time
+                return events
         changed = await self._mypage.changes_of(self.prefix, {})
-        self._since = _behind({}, reached, changed)
-        return self._snapshot(changed)
+        since = _behind({}, reached, changed)
+        events = self._snapshot(changed, since)
+        self._since = since
+        return events
 
     def _events(self, changed: Changed) -> bytes:
         """Return the changes; who has got one of them can go on from there."""
@@ -110,14 +113,14 @@ class Feed:
             events.append(_event("reservation", shapes.reservation(at.row), seen))
         return b"".join(events)
 
-    def _snapshot(self, changed: Changed) -> bytes:
+    def _snapshot(self, changed: Changed, since: Mapping[int, int]) -> bytes:
         """Return all there is; only who has got it whole can go on from there."""
         shapes = Shapes(self._origin, self._tables.resorts)
         about = {"customer_id": self._customer_id, "count": len(changed)}
         told: list[tuple[str, object]] = [("snapshot", about)]
         told += [("reservation", shapes.reservation(at.row)) for _, at in changed]
         events = [_event(name, body) for name, body in told[:-1]]
-        return b"".join([*events, _event(*told[-1], self._id(self._since or {}))])
+        return b"".join([*events, _event(*told[-1], self._id(since))])
 
     def _id(self, positions: Mapping[int, int]) -> str:
         return token_of({self._topic_id: positions}, {})
@@ -159,11 +162,12 @@ async def _follow(
 
 
 async def _restored(request: web.Request) -> None:
-    """Wait until the table can be read again, a heartbeat at most."""
-    within_s = request.app[LISTENERS].heartbeat_s
+    """Wait until what is shown can be read again, a heartbeat for each table at most."""
+    within_s, tables = request.app[LISTENERS].heartbeat_s, request.app[TABLES]
     with suppress(TimeoutError):
         async with request.app[POSITION_WAITS].limit(within_s):
-            await request.app[TABLES].mypage.reach({}, within_s)
+            await tables.mypage.reach({}, within_s)
+            await tables.resorts.reach({}, within_s)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, events: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import ClientSession, StreamReader
+from msgspec.structs import replace
 
 from api import changes
 from api.caller import Caller
@@ -229,6 +230,22 @@ async def test_it_goes_on_once_the_table_can_be_read_again(
         worker.mypage.restored = True
         worker.mypage._reaching.release()
         assert [event.state for event in await stream.events(1)] == [(made, "CONFIRMED")]
+
+
+@pytest.mark.parametrize("listeners", [Listeners(heartbeat_s=0.01)])
+async def test_what_comes_while_resorts_can_not_be_named_is_told_later(
+    client: ClientSession, worker: FakeWorker
+) -> None:
+    made = await reserve(client, "a")
+    key = f"ada/{made}"
+    async with listening(client) as stream:
+        await stream.events(2)
+        worker.resorts.restored = False
+        worker.mypage.put(key, replace(worker.mypage.rows[key], status="CANCELLED"))
+        await stream.next()
+        worker.resorts.restored = True
+        worker.resorts._reaching.release()
+        assert [event.state for event in await stream.events(1)] == [(made, "CANCELLED")]
 
 
 @pytest.mark.parametrize("listeners", [Listeners(heartbeat_s=0.01)])
