@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -20,8 +20,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec:
     AdminClient,
     OffsetSpec,
 )
+from faust.types.tuples import TP
 
-from .errors import EngineError
+from .errors import EngineError, PositionLost
 
 BATCH = 5000
 """Records taken at once while there is a backlog."""
@@ -46,20 +47,14 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as
 _silent = logging.getLogger(f"{__name__}.librdkafka")
 _silent.disabled = True
 
+_By = TypeVar("_By")
+
 Ends = dict[str, dict[int, int]]
 """By topic and partition, the offset behind the last committed record."""
 
 
 class Unanswered(EngineError):
     """Kafka did not answer, or a changelog is not there."""
-
-
-class PositionLost(EngineError):
-    """The position to read from is no longer in `topic`."""
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"{topic} no longer holds the position to read from")
-        self.topic = topic
 
 
 @dataclass
@@ -116,7 +111,9 @@ class Changelogs:
         topics: Iterable[str],
         giving_up: Callable[[], bool],
         client: Mapping[str, str] | None = None,
+        consumer: Mapping[str, int] | None = None,
     ) -> None:
+        """`client` and `consumer`: properties of librdkafka, for all of it and for the reader."""
         self._bootstrap = bootstrap
         self._topics = list(topics)
         self._giving_up = giving_up
@@ -136,6 +133,7 @@ class Changelogs:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
+                **(consumer or {}),
             },
             logger=_silent,
         )
@@ -172,21 +170,31 @@ class Changelogs:
             for topic, description in answers.items()
         }
 
-    def ends(self) -> Ends:
-        """Return where the topics end for a committed reader; after identities().
+    def partitions(self) -> dict[str, list[int]]:
+        """Return the partitions of each topic; after identities()."""
+        found: dict[str, list[int]] = {topic: [] for topic in self._topics}
+        for partition in self._partitions:
+            found[partition.topic].append(partition.partition)
+        return found
 
-        Raises Unanswered.
+    def ends(self, of: Iterable[TP] | None = None) -> Ends:
+        """Return where partitions, or all of them, end for a committed reader.
+
+        After identities(). Raises Unanswered.
         """
-        asked = self.ask_ends()
+        asked = self.ask_ends(of)
         asked.wait(self._giving_up)
         return self.ends_of(asked)
 
-    def ask_ends(self) -> Asked:
+    def ask_ends(self, of: Iterable[TP] | None = None) -> Asked:
         """Ask without waiting; ends_of() reads the answer."""
+        partitions = self._partitions if of is None else [TopicPartition(*tp) for tp in of]
+        if not partitions:
+            return Asked(self._bootstrap, {})
         return Asked(
             self._bootstrap,
             self._admin.list_offsets(
-                dict.fromkeys(self._partitions, _LATEST),
+                dict.fromkeys(partitions, _LATEST),
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=ANSWER_S,
             ),
@@ -200,41 +208,57 @@ class Changelogs:
         return ends
 
     def read_from(self, positions: Ends) -> None:
-        """Read on from these positions; 0 is the first record that is still there."""
-        self._consumer.assign(
-            [
-                TopicPartition(topic, partition, position or OFFSET_BEGINNING)
-                for topic, partitions in positions.items()
-                for partition, position in partitions.items()
-            ]
-        )
+        """Read on from these positions alone; 0 is the first record that is still there."""
+        self._consumer.assign(_assigned(positions))
+
+    def read_also(self, positions: Ends) -> None:
+        """Read these partitions, too, while the others are read on."""
+        self._consumer.incremental_assign(_assigned(positions))
+
+    def read_no_more(self, partitions: Iterable[TP]) -> None:
+        """Leave partitions, while the others are read on; take() may still bring some of them."""
+        self._consumer.incremental_unassign([TopicPartition(*tp) for tp in partitions])
 
     def take(self) -> dict[str, Taken]:
         """Return what has come, by topic; waits a moment when nothing has.
 
         Raises PositionLost; KafkaException when a partition can't be read.
         """
+        return self._taken(lambda message: str(message.topic()))
+
+    def take_by_partition(self) -> dict[TP, Taken]:
+        """Return what has come, by partition, as take() does."""
+        return self._taken(lambda message: TP(str(message.topic()), message.partition() or 0))
+
+    def _taken(self, of: Callable[[Message], _By]) -> dict[_By, Taken]:
         messages = self._consumer.consume(1, _IDLE_S)
         if messages:
             messages += self._consumer.consume(BATCH, 0)
-        taken: dict[str, Taken] = {}
+        found: dict[_By, Taken] = {}
         for message in messages:
-            topic = str(message.topic())
-            of_topic = taken.setdefault(topic, Taken())
+            taken = found.setdefault(of(message), Taken())
             error = message.error()
             if error is None:
-                of_topic.messages.append(message)
+                taken.messages.append(message)
             elif error.code() == _END:
-                of_topic.reached[message.partition() or 0] = message.offset() or 0
+                taken.reached[message.partition() or 0] = message.offset() or 0
             elif error.code() in _LOST:
-                raise PositionLost(topic)
+                raise PositionLost({TP(str(message.topic()), message.partition() or 0)})
             else:
                 raise KafkaException(error)
-        return taken
+        return found
 
     def close(self) -> None:
         """Leave Kafka."""
         self._consumer.close()
+
+
+def _assigned(positions: Ends) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, partition, position or OFFSET_BEGINNING)
+        for topic, partitions in positions.items()
+        for partition, position in partitions.items()
+    ]
 
 
 def _named(asked: object) -> str:

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+from confluent_kafka import Message
+
 from .errors import EngineError
 
 Row = TypeVar("Row")
@@ -35,6 +37,11 @@ class Placed(NamedTuple, Generic[Row]):
 def kept_at(partition: int, offset: int) -> bytes:
     """Return what is kept before the value of a record."""
     return _PLACE.pack(partition, offset)
+
+
+def record_place(message: Message) -> tuple[int, int]:
+    """Return a record's partition and offset; only errors have none."""
+    return message.partition() or 0, message.offset() or 0
 
 
 def place(raw: bytes) -> tuple[int, int]:

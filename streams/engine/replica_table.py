@@ -24,6 +24,7 @@ from .replica_rows import (
     forgotten_key,
     kept_at,
     place,
+    record_place,
     text,
     value,
 )
@@ -239,11 +240,9 @@ class Replica(Generic[Row]):
         self._rebuild(self._identity, "its topic no longer holds what follows")
 
     def close(self) -> None:
-        """Close the files; nothing can be read any more."""
-        with self._swapping:
-            store, self._store, self._current_at = self._store, None, None
-        if store is not None:
-            store.close()
+        """Close the files; nothing can be read any more, nor waited for."""
+        self._close_store()
+        self._reaching.end()
 
     def apply(self, messages: Sequence[Message], reached: Mapping[int, int]) -> list[Message]:
         """Write the records, in one batch, and note partitions that were `reached` up to there.
@@ -256,7 +255,7 @@ class Replica(Generic[Row]):
         filed = []
         oldest_ms = (time.time() - MAX_AGE_S) * 1000
         for message in messages:
-            partition, offset = _place(message)
+            partition, offset = record_place(message)
             positions[partition] = max(offset + 1, positions.get(partition, 0))
             content = message.value()
             # A deletion itself is not kept. Behind a record that is old, or does not say when it
@@ -317,12 +316,18 @@ class Replica(Generic[Row]):
 
     def _rebuild(self, identity: str, why: str) -> None:
         logger.warning("%s: %s: rebuilding it from %s", self.of.name, why, self.of.topic)
-        self.close()
+        self._close_store()
         shutil.rmtree(self._path, ignore_errors=True)
         self._positions, self._horizon, self._forgotten = {}, {}, {}
         self._ends.clear()
         self._store = Store(self._path, identity)
         self._touch_file.touch()
+
+    def _close_store(self) -> None:
+        with self._swapping:
+            store, self._store, self._current_at = self._store, None, None
+        if store is not None:
+            store.close()
 
     def _load_positions(self, ends: Mapping[int, int]) -> None:
         store = self._opened()
@@ -348,7 +353,7 @@ class Replica(Generic[Row]):
         key = text(message.key())
         if not key:
             left_out = "%s: the record at %s/%s has no text as key: left out"
-            logger.warning(left_out, self.of.name, *_place(message))
+            logger.warning(left_out, self.of.name, *record_place(message))
         return key
 
     def _file(
@@ -392,8 +397,3 @@ class Replica(Generic[Row]):
 
     def _not_restored(self) -> NotRestored:
         return NotRestored(f"the table {self.of.name} is being restored: try again shortly")
-
-
-def _place(message: Message) -> tuple[int, int]:
-    """Return a record's partition and offset; only errors have none."""
-    return message.partition() or 0, message.offset() or 0

@@ -90,6 +90,7 @@ class Reaching:
     def __init__(self, has: Callable[[Mapping[int, int]], bool]) -> None:
         self._has = has
         self._waiting: set[_Waiting] = set()
+        self._ended = False
 
     async def until(self, positions: Mapping[int, int], within_s: float) -> bool:
         """Tell whether they are reached, now or in time."""
@@ -100,12 +101,12 @@ class Reaching:
             try:
                 async with asyncio.timeout(within_s):
                     # Looked at again: it may have been reached before the entry was made.
-                    while not self._has(positions):
+                    while not (self._has(positions) or self._ended):
                         await event.wait()
                         event.clear()
             except TimeoutError:
-                return self._has(positions)
-        return True
+                pass
+        return self._has(positions)
 
     def release(self) -> None:
         """Wake those whose positions are reached. The following thread only."""
@@ -113,6 +114,12 @@ class Reaching:
             for waiting in tuple(self._waiting):
                 if self._has(waiting.positions):
                     waiting.loop.call_soon_threadsafe(waiting.event.set)
+
+    def end(self) -> None:
+        """Let everybody go: what was not reached by now never will be."""
+        self._ended = True
+        for waiting in tuple(self._waiting):
+            waiting.loop.call_soon_threadsafe(waiting.event.set)
 
     @contextmanager
     def _entry(self, positions: Mapping[int, int], event: asyncio.Event) -> Iterator[None]:

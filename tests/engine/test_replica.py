@@ -1,25 +1,16 @@
 """A replica says what its changelog says, and knows how far it has read it."""
 
-import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka import Message
 
 from hiresort.local.kafka import LocalKafka
 from streams.engine import replica_changelogs, replica_table
 from streams.engine.replica import NotRestored, Replica, ReplicaOf, Replicas
-
-WITHIN_S = 20.0
-
-
-def number(value: bytes) -> int:
-    return int(value)
+from tests.engine.changelog import WITHIN_S, Changelog, number, shows
 
 
 def record(offset: int, key: str | bytes, value: str | None, partition: int = 0) -> Message:
@@ -136,57 +127,17 @@ async def test_a_callback_of_one_key_hears_of_no_other(replica: Replica[int]) ->
     assert heard == [(0, 3, "a/1", 4), (0, 5, "a/1", None)]
 
 
-class Changelog:
-    """A compacted topic of this test's own, written in transactions."""
-
-    def __init__(self, kafka: LocalKafka) -> None:
-        self.bootstrap = kafka.bootstrap
-        self.topic = f"numbers-{uuid.uuid4().hex[:8]}-changelog"
-        quiet: dict[str, str | int | float] = {"bootstrap.servers": self.bootstrap, "log_level": 0}
-        self.admin = AdminClient({**quiet})
-        self.create()
-        self.producer = Producer({**quiet, "transactional.id": self.topic})
-        self.producer.init_transactions(30)
-
-    def create(self) -> None:
-        """Create the topic, with two partitions."""
-        # "delete" as well only lets a test take records away
-        config = {"cleanup.policy": "compact,delete"}
-        for future in self.admin.create_topics(
-            [NewTopic(self.topic, 2, 1, config=config)]
-        ).values():
-            future.result(30)
-
-    def delete(self) -> None:
-        """Delete the topic."""
-        for future in self.admin.delete_topics([self.topic]).values():
-            future.result(30)
-
-    def begin(self, **rows: int | None) -> None:
-        """Write rows in a transaction that stays open."""
-        self.producer.begin_transaction()
-        for key, value in rows.items():
-            self.producer.produce(
-                self.topic, key=key, value=None if value is None else str(value), partition=0
-            )
-        self.producer.flush(30)
-
-    def commit(self, **rows: int | None) -> None:
-        """Write rows in a transaction."""
-        self.begin(**rows)
-        self.producer.commit_transaction(30)
-
-    @asynccontextmanager
-    async def replicas(self, directory: Path) -> AsyncIterator[Replicas]:
-        """Run replicas of the topic's one table, `numbers`."""
-        of = ReplicaOf("numbers", self.topic, number)
-        replicas = Replicas(self.bootstrap, directory, [of])
-        await replicas.start()
-        try:
-            await replicas.wait_ready(WITHIN_S)
-            yield replicas
-        finally:
-            await replicas.stop()
+@asynccontextmanager
+async def following(changelog: Changelog, directory: Path) -> AsyncIterator[Replicas]:
+    """Run replicas of the topic's one table, `numbers`."""
+    of = ReplicaOf("numbers", changelog.topic, number)
+    replicas = Replicas(changelog.bootstrap, directory, [of])
+    await replicas.start()
+    try:
+        await replicas.wait_ready(WITHIN_S)
+        yield replicas
+    finally:
+        await replicas.stop()
 
 
 @pytest.fixture
@@ -194,19 +145,12 @@ def changelog(kafka: LocalKafka) -> Changelog:
     return Changelog(kafka)
 
 
-async def shows(look: Callable[[], object]) -> None:
-    """Wait until `look` answers something true."""
-    async with asyncio.timeout(WITHIN_S):
-        while not look():  # noqa: ASYNC110 - what is looked at has no event
-            await asyncio.sleep(0.02)  # between two looks: Kafka tells nobody
-
-
 async def test_it_is_restored_to_the_end_and_then_follows(
     changelog: Changelog, tmp_path: Path
 ) -> None:
     changelog.commit(a=1, b=2)
     changelog.commit(b=None, c=3)
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         numbers = replicas["numbers"]
         assert (replicas.ready, replicas.problem) == (True, None)
         assert numbers.scan() == [("a", 1), ("c", 3)]
@@ -218,7 +162,7 @@ async def test_it_is_restored_to_the_end_and_then_follows(
 async def test_an_aborted_write_is_never_seen(changelog: Changelog, tmp_path: Path) -> None:
     changelog.commit(a=1)
     changelog.begin(a=666, b=666)
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         numbers = replicas["numbers"]
         heard: list[int | None] = []
         numbers.on_change(lambda *change: heard.append(change[-1]))
@@ -239,7 +183,7 @@ async def test_an_aborted_write_is_never_seen(changelog: Changelog, tmp_path: Pa
 async def test_every_change_is_told_once_it_can_be_read(
     changelog: Changelog, tmp_path: Path
 ) -> None:
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         numbers = replicas["numbers"]
         heard: list[tuple[int, str, int | None]] = []
         read: list[int | None] = []
@@ -263,10 +207,10 @@ async def test_a_restart_goes_on_from_its_own_files(
     changelog: Changelog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     changelog.commit(a=1, b=2)
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         position = replicas["numbers"].positions()[0]
     changelog.commit(b=3)
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         assert replicas["numbers"].scan() == [("a", 1), ("b", 3)]
         assert replicas["numbers"].positions()[0] > position
     assert "rebuilding" not in caplog.text
@@ -274,7 +218,7 @@ async def test_a_restart_goes_on_from_its_own_files(
 
 async def test_two_processes_keep_their_files_apart(changelog: Changelog, tmp_path: Path) -> None:
     changelog.commit(a=1)
-    async with changelog.replicas(tmp_path) as one, changelog.replicas(tmp_path) as two:
+    async with following(changelog, tmp_path) as one, following(changelog, tmp_path) as two:
         assert one["numbers"].get("a") == two["numbers"].get("a") == 1
         assert {replicas.folder.name for replicas in (one, two)} == {"0", "1"}
 
@@ -283,11 +227,11 @@ async def test_a_topic_created_anew_while_it_was_away_is_read_anew(
     changelog: Changelog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     changelog.commit(a=1, b=2)
-    async with changelog.replicas(tmp_path):
+    async with following(changelog, tmp_path):
         pass
-    await create_anew(changelog)
+    await changelog.create_anew()
     changelog.commit(c=3)
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         assert replicas["numbers"].scan() == [("c", 3)]
     assert caplog.text.count("numbers: its state is of another topic: rebuilding it from") == 1
 
@@ -297,40 +241,24 @@ async def test_a_topic_created_anew_under_its_eyes_is_read_anew(
     changelog: Changelog, tmp_path: Path, rows: dict[str, int]
 ) -> None:
     changelog.commit(a=1, b=2)
-    async with changelog.replicas(tmp_path) as replicas:
+    async with following(changelog, tmp_path) as replicas:
         numbers = replicas["numbers"]
-        await create_anew(changelog)
+        await changelog.create_anew()
         changelog.commit(**rows)
         await shows(lambda: replicas.ready and numbers.get("a") is None)
         assert dict(numbers.scan()) == rows
-
-
-async def create_anew(changelog: Changelog) -> None:
-    """Delete the topic, and create it again once its deletion is through."""
-    changelog.delete()
-
-    def created() -> bool:
-        try:
-            changelog.create()
-        except KafkaException:
-            return False
-        return True
-
-    await shows(created)
 
 
 async def test_records_lost_to_retention_rebuild_the_table(
     changelog: Changelog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     changelog.commit(a=1, b=2)
-    async with changelog.replicas(tmp_path):
+    async with following(changelog, tmp_path):
         pass
     changelog.commit(b=3)
     changelog.commit(c=4)
-    end = TopicPartition(changelog.topic, 0, 5)
-    for future in changelog.admin.delete_records([end]).values():
-        future.result(30)
-    async with changelog.replicas(tmp_path) as replicas:
+    changelog.delete_records(0, 5)
+    async with following(changelog, tmp_path) as replicas:
         assert replicas["numbers"].scan() == [("c", 4)]
     assert "numbers: its topic no longer holds what follows: rebuilding" in caplog.text
 
