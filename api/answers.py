@@ -6,23 +6,20 @@ from aiohttp import web
 from api.problems import NotFound
 from api.views import Aged
 
+JSON = "application/json; charset=utf-8"
 STALENESS = "Hiresort-Staleness-Ms"
+
+_encoder = msgspec.json.Encoder()
 
 
 def answer(
     body: object, *views: Aged, status: int = 200, location: str | None = None
 ) -> web.Response:
     """Answer `body`, which was read from these tables."""
-    headers = staleness(*views)
+    headers = {"Content-Type": JSON} | staleness(*views)
     if location is not None:
         headers["Location"] = location
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(body),
-        content_type="application/json",
-        charset="utf-8",
-        headers=headers,
-    )
+    return web.Response(status=status, body=_encoder.encode(body), headers=headers)
 
 
 def not_found(detail: str, *views: Aged) -> NotFound:
@@ -36,5 +33,5 @@ def staleness(*views: Aged) -> dict[str, str]:
     """Return the headers that say how old these tables may be."""
     if not views:
         return {}
-    stale_ms = max(view.staleness_ms() for view in views)
+    stale_ms = max([view.staleness_ms() for view in views])
     return {"Age": str(stale_ms // 1000), STALENESS: str(stale_ms)}

@@ -13,7 +13,7 @@ from api.bodies import Bodies
 from api.callback_reader import Callbacks
 from api.commands import Commands
 from api.conditions import answer_conditions
-from api.cross_origin import Origins, allow_origins
+from api.cross_origin import Origins, preflights
 from api.hardening import harden, refuse_other_names
 from api.keys import (
     ACCEPTED,
@@ -76,8 +76,9 @@ def create_app(  # noqa: PLR0913 - what it is made of
     Without `callbacks` none of the gateway's is taken; without `origins` any page may call;
     without `tokens` nobody is asked who they are. `log`: a line for each request.
     """
+    origins = origins or Origins()
     app = web.Application(
-        middlewares=_middlewares(tokens, rates or Rates()), client_max_size=LARGEST_BODY
+        middlewares=_middlewares(origins, tokens, rates or Rates()), client_max_size=LARGEST_BODY
     )
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
@@ -95,16 +96,21 @@ def create_app(  # noqa: PLR0913 - what it is made of
         app.add_routes(operators_routes())
         register(app, app)
     check_policy(app.router.routes())
-    app.on_response_prepare.extend((harden, name_request))
-    allow_origins(app, origins or Origins())
-    app.middlewares.insert(0, observe)  # preflights too
+
+    async def prepare(request: web.Request, response: web.StreamResponse) -> None:
+        # Of streams, too: a middleware would come too late for them.
+        harden(response)
+        name_request(request, response)
+        origins.tell(request, response)
+
+    app.on_response_prepare.append(prepare)
     app.on_shutdown.append(_let_go)
     return app
 
 
-def _middlewares(tokens: Tokens | None, rates: Rates) -> list[Middleware]:
+def _middlewares(origins: Origins, tokens: Tokens | None, rates: Rates) -> list[Middleware]:
     """Return what a request goes through, from the outside in; no more than it has to."""
-    through: list[Middleware] = [answer_problems]
+    through: list[Middleware] = [observe, preflights(origins), answer_problems]
     if rates.address is not None:
         through.append(limit_address)
     if tokens is not None:
@@ -120,7 +126,11 @@ def create_operators_app(app: web.Application) -> web.Application:
     operators[TABLES] = app[TABLES]
     register(operators, app)
     operators.add_routes(operators_routes())
-    operators.on_response_prepare.append(harden)
+
+    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+        harden(response)
+
+    operators.on_response_prepare.append(prepare)
     return operators
 
 

@@ -4,7 +4,6 @@ The ETag is of the body's bytes, so that whatever shows in an answer changes it:
 resort's name, the address that its links begin with.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from http import HTTPStatus
@@ -29,11 +28,13 @@ async def answer_conditions(request: web.Request, handler: Handler) -> web.Strea
     if request.method in CHANGING and "If-Match" in request.headers:
         await _check(request, request.if_match or ())
     response = await handler(request)
-    tag = _tag_of(response)
-    if tag is None or request.method not in ("GET", "HEAD"):
+    tag = _tag_of(response) if request.method in ("GET", "HEAD") else None
+    if tag is None:
         return response
     response.headers["ETag"] = f'"{tag}"'
-    if not _is_among(tag, request.if_none_match or (), weakly=True):
+    if "If-None-Match" not in request.headers or not _is_among(
+        tag, request.if_none_match or (), weakly=True
+    ):
         return response
     kept = {n: v for n, v in response.headers.items() if n not in _OF_A_BODY}
     return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=kept)
@@ -51,14 +52,12 @@ async def _check(request: web.Request, wanted: Sequence[ETag]) -> None:
 
 
 def _tag_of(response: web.StreamResponse) -> str | None:
-    body = response.body if isinstance(response, web.Response) else None
-    if (
-        not isinstance(body, bytes)
-        or response.status != HTTPStatus.OK
-        or STALENESS not in response.headers
-    ):
+    if response.status != HTTPStatus.OK or STALENESS not in response.headers:
         return None
-    return urlsafe_b64encode(sha256(body).digest()[:12]).decode()
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes):
+        return None
+    return sha256(body).hexdigest()[:24]
 
 
 def _is_among(tag: str, tags: Sequence[ETag], *, weakly: bool) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
 
 from api.problems import Handler
 
@@ -36,17 +37,17 @@ class Origins:
             }
         return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin} if ANY in self.allowed else {}
 
-
-def allow_origins(app: web.Application, origins: Origins) -> None:
-    """Answer preflights, and let pages of these origins read every answer, errors too."""
-
-    async def tell(request: web.Request, response: web.StreamResponse) -> None:
-        # Before a stream begins, too: a middleware would come too late for it.
+    def tell(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Let a page that may read the answer do so."""
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
-        headers = origins.headers_for(request)
+        headers = self.headers_for(request)
         if headers:
             response.headers.update(headers)
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED
+
+
+def preflights(origins: Origins) -> Middleware:
+    """Return what answers preflights, on every path."""
 
     @web.middleware
     async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -62,5 +63,4 @@ def allow_origins(app: web.Application, origins: Origins) -> None:
                 response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = asked
         return response
 
-    app.on_response_prepare.append(tell)
-    app.middlewares.insert(0, preflight)
+    return preflight

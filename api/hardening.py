@@ -13,15 +13,14 @@ _HEADERS = {
 }
 
 
-async def harden(_: web.Request, response: web.StreamResponse) -> None:
+def harden(response: web.StreamResponse) -> None:
     """Add them to an answer about to go, where it does not say otherwise itself."""
+    headers = response.headers
     for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["Server"] = "hiresort"  # of what, and which, nobody has to know
-    if "Cache-Control" not in response.headers:
-        # Rows are personal. What has a tag may be kept by its reader, and asked about again.
-        tagged = "ETag" in response.headers
-        response.headers["Cache-Control"] = "private, no-cache" if tagged else "no-store"
+        headers.setdefault(name, value)
+    headers["Server"] = "hiresort"  # of what, and which, nobody has to know
+    # Rows are personal. What has a tag may be kept by its reader, and asked about again.
+    headers.setdefault("Cache-Control", "private, no-cache" if "ETag" in headers else "no-store")
 
 
 @web.middleware

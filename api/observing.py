@@ -48,7 +48,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         _note(request, status, size, time.perf_counter() - began)
 
 
-async def name_request(request: web.Request, response: web.StreamResponse) -> None:
+def name_request(request: web.Request, response: web.StreamResponse) -> None:
     """Put the request's id on the answer that is about to go."""
     request_id = id_of(request)
     if request_id is not None:

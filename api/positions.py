@@ -84,7 +84,7 @@ async def await_position(request: web.Request, handler: Handler) -> web.StreamRe
 
     Raises Malformed, PreconditionFailed, TimedOut.
     """
-    tokens = request.headers.getall(HEADER, [])
+    tokens = request.headers.getall(HEADER) if HEADER in request.headers else ()
     with seeing() as seen:
         if len(tokens) > 1:
             raise Malformed("malformed", f"{HEADER} comes {len(tokens)} times")

@@ -24,6 +24,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
@@ -211,9 +212,14 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 def _check_host(request: web.Request) -> None:
     """Raise Malformed unless the client says, once, how it calls this server."""
-    hosts = request.headers.getall(hdrs.HOST, [])
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+    hosts = request.headers.getall(hdrs.HOST, ())
+    if len(hosts) != 1 or not _is_host(hosts[0]):
         raise Malformed("malformed", "Host has to be given, once, and be a name or an address")
+
+
+@lru_cache(maxsize=256)
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:

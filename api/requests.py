@@ -147,6 +147,8 @@ def customer_in_path(request: web.Request) -> str:
 
 def page_of(request: web.Request, default: int) -> tuple[int, str | None]:
     """Return the page's length and the position it begins behind. Raises Malformed."""
+    if not request.query_string:
+        return default, None
     limit, cursor = limit_of(request, default), request.query.get("cursor")
     if cursor is None:
         return limit, None

@@ -1,26 +1,29 @@
 """What a request has seen of the tables, so that its answer can say how new it is."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 
 MOST_EXPECTED = 16
 
 
-@dataclass
 class Seen:
     """Positions by topic, and versions that reservations will have.
 
     What is behind a position is no part of it: (partition, 7) is what offset 6 has brought.
     """
 
-    positions: dict[str, dict[int, int]] = field(default_factory=dict)
-    expected: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("expected", "positions")
+
+    def __init__(self) -> None:
+        self.positions: dict[str, dict[int, int]] = {}
+        self.expected: dict[str, int] = {}
 
     def note(self, topic_id: str, positions: Mapping[int, int]) -> None:
         """Add what was read of a topic."""
-        known = self.positions.setdefault(topic_id, {})
+        known = self.positions.get(topic_id)
+        if known is None:
+            self.positions[topic_id] = {p: at for p, at in positions.items() if at > 0}
+            return
         for partition, position in positions.items():
             if position > known.get(partition, 0):
                 known[partition] = position
@@ -36,15 +39,18 @@ class Seen:
 _SEEN: ContextVar[Seen | None] = ContextVar("seen", default=None)
 
 
-@contextmanager
-def seeing() -> Iterator[Seen]:
+class seeing:  # noqa: N801 - a statement; a generator's block would take each request longer
     """Gather what is read within the block, and within tasks that it starts."""
-    seen = Seen()
-    token = _SEEN.set(seen)
-    try:
-        yield seen
-    finally:
-        _SEEN.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Seen:
+        seen = Seen()
+        self._token: Token[Seen | None] = _SEEN.set(seen)
+        return seen
+
+    def __exit__(self, *_: object) -> None:
+        _SEEN.reset(self._token)
 
 
 def note(topic_id: str, positions: Mapping[int, int]) -> None:

@@ -6,10 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from api import resources
-from api.resources import Link, Progress
+from api.resources import Event, Link, Progress
 from api.views import Held
 from schemas.records import (
-    Change,
     MyPage,
     Payment,
     PaymentStep,
@@ -32,20 +31,20 @@ class Shapes:
     def __init__(self, origin: str, resorts: Held[Resort]) -> None:
         self._origin = origin
         self._resorts = resorts
-        self._places: dict[str, tuple[str | None, str]] = {}
 
     def reservation(self, row: MyPage) -> resources.Reservation:
         """Return a reservation with its history."""
+        origin, row_id = self._origin, row.reservation_id
         links = {
-            "self": f"/reservations/{row.reservation_id}",
-            "mypage": f"/mypage/{row.customer_id}",
-            "resort": f"/resorts/{row.resort_id}",
+            "self": Link(f"{origin}/reservations/{row_id}"),
+            "mypage": Link(f"{origin}/mypage/{row.customer_id}"),
+            "resort": Link(f"{origin}/resorts/{row.resort_id}"),
         }
         if row.payment_type is not None:
-            links["payment"] = f"/payments/{row.reservation_id}"
+            links["payment"] = Link(f"{origin}/payments/{row_id}")
         if row.ticket is not None:
-            links["ticket"] = f"/issueds/{row.ticket}"
-        return resources.Reservation(**self._shown(row), links=self._links(links))
+            links["ticket"] = Link(f"{origin}/issueds/{row.ticket}")
+        return resources.Reservation(**self._shown(row), links=links)
 
     def known(
         self, reservation: MyPage | Reserve
@@ -159,27 +158,29 @@ class Shapes:
 
     def _shown(self, row: MyPage) -> dict[str, Any]:
         progress = progress_of(row)
-        return self._stay(row) | {
-            "status": row.status,
-            "refund": row.refund,
-            "progress": progress,
-            "reason": row.reason,
-            "price": row.price,
-            "currency": row.currency,
-            "ticket": row.ticket,
-            "payment_id": row.payment_id,
-            "deadline_at": instant_or_none(row.deadline_at),
-            "retry_at": instant_or_none(row.retry_at),
-            "version": row.version,
-            "created_at": instant(row.created_at),
-            "at": instant(row.at),
-            "history": [_event(change) for change in row.history],
-            "reservationstatus": progress,
-            "issuedid": row.ticket,
-            "issuedstatus": _ticket_status(row),
-            "paymentid": row.payment_id,
-            "cost": row.price,
-        }
+        shown = self._stay(row)
+        shown["status"] = row.status
+        shown["refund"] = row.refund
+        shown["progress"] = progress
+        shown["reason"] = row.reason
+        shown["price"] = row.price
+        shown["currency"] = row.currency
+        shown["ticket"] = row.ticket
+        shown["payment_id"] = row.payment_id
+        shown["deadline_at"] = instant_or_none(row.deadline_at)
+        shown["retry_at"] = instant_or_none(row.retry_at)
+        shown["version"] = row.version
+        shown["created_at"] = instant(row.created_at)
+        shown["at"] = instant(row.at)
+        shown["history"] = [
+            Event(each.version, each.type, instant(each.at)) for each in row.history
+        ]
+        shown["reservationstatus"] = progress
+        shown["issuedid"] = row.ticket
+        shown["issuedstatus"] = _ticket_status(row)
+        shown["paymentid"] = row.payment_id
+        shown["cost"] = row.price
+        return shown
 
     def _stay(self, row: MyPage | Reserve | Ticket) -> dict[str, Any]:
         region, resort = self._place(row.resort_id)
@@ -204,12 +205,8 @@ class Shapes:
         }
 
     def _place(self, resort_id: str) -> tuple[str | None, str]:
-        place = self._places.get(resort_id)
-        if place is None:
-            resort = self._resorts.get(resort_id)
-            place = (None, resort_id) if resort is None else (resort.region, resort.name)
-            self._places[resort_id] = place
-        return place
+        resort = self._resorts.get(resort_id)
+        return (None, resort_id) if resort is None else (resort.region, resort.name)
 
 
 def progress_of(row: MyPage) -> Progress:
@@ -227,15 +224,11 @@ def payment_status(row: Payment) -> resources.PaymentStatus:
     return "PENDING" if last.kind == "CHARGE" else "REFUND_PENDING"
 
 
+@lru_cache(maxsize=4096)  # of one row many are alike
 def instant(at: int) -> str:
     """Return an instant (ms) as text in UTC."""
-    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
-
-
-@lru_cache(maxsize=4096)
-def _second(at: int) -> str:
-    # The instants of one row are mostly of one second.
-    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()
+    second = datetime.fromtimestamp(at // 1000, UTC).replace(tzinfo=None)
+    return f"{second.isoformat()}.{at % 1000:03d}Z"
 
 
 def instant_or_none(at: int | None) -> str | None:
@@ -247,10 +240,6 @@ def _ticket_status(row: MyPage) -> TicketStatus | None:
     if row.ticket is None:
         return None
     return "ISSUED" if row.status == "CONFIRMED" else "CANCELLED"
-
-
-def _event(change: Change) -> resources.Event:
-    return resources.Event(version=change.version, type=change.type, at=instant(change.at))
 
 
 def _step(step: PaymentStep) -> resources.Step:

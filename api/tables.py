@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from api.views import Held, Local, Noted, Reachable, View
+from api.views import Held, Local, Reachable, Remembered, View
 from schemas.codec import Codec
 from schemas.records import Availability, MyPage, Payment, Reservation, Resort, Ticket
 from streams.engine.replica import ReplicaOf, Replicas
@@ -37,7 +37,7 @@ class Tables:
     def held(cls, rows: Mapping[str, Held[Any]]) -> "Tables":
         """Read rows that this process holds, by the table's name."""
         views = {name: Local(held) for name, held in rows.items() if name != "resorts"}
-        return cls(resorts=Noted(rows["resorts"]), **views)
+        return cls(resorts=Remembered(rows["resorts"]), **views)
 
     @property
     def all(self) -> list[Reachable]:

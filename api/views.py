@@ -192,6 +192,31 @@ class Noted(Generic[Row]):
         return rows
 
 
+class Remembered(Noted[Row]):
+    """Rows of a small table, which are not read again as long as nothing was written to it."""
+
+    def __init__(self, held: Held[Row]) -> None:
+        super().__init__(held)
+        self._rows: dict[str, Placed[Row]] = {}
+        self._of: tuple[str, Mapping[int, int]] = ("", {})
+
+    def placed(self, key: str) -> Placed[Row] | None:
+        """Return the row of a key, with its place in the changelog."""
+        self._held.staleness_ms()  # raises NotRestored
+        of = self._held.topic_id, self._held.positions()
+        if of != self._of:
+            self._rows, self._of = {}, of
+        found = self._rows.get(key)
+        if found is not None:
+            note(self._held.topic_id, {found.partition: found.offset + 1})
+            return found
+        found = super().placed(key)
+        # Only if nothing came in between: what was read may else be older than what is there now.
+        if found is not None and self._held.positions() == of[1]:
+            self._rows[key] = found
+        return found
+
+
 class Local(Generic[Row]):
     """The view of rows that this process holds."""
 

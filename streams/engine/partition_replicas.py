@@ -17,7 +17,7 @@ from faust.types.tuples import TP
 
 from .errors import EngineError, PositionLost
 from .following import ENDS_S, IDENTITIES_S, Following, Regularly
-from .replica_changelogs import BATCH, Changelogs, Ends, Unanswered
+from .replica_changelogs import BATCH, FRESH, Changelogs, Ends, Unanswered
 from .replica_table import NotRestored, Replica, ReplicaOf
 
 logger = logging.getLogger(__name__)
@@ -190,7 +190,8 @@ class PartitionReplicas(Following):
         reading.update(added)
 
     def _apply(self, changelogs: Changelogs) -> None:
-        for tp, taken in changelogs.take_by_partition().items():
+        readable = bool(self._held) and all(self._held.values())
+        for tp, taken in changelogs.take_by_partition(FRESH if readable else BATCH).items():
             replica = self._replicas.get(tp)
             if replica is None:
                 continue  # let go since it was asked for

@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import PositionLost
 from .following import ENDS_S, IDENTITIES_S, Following, Regularly
-from .replica_changelogs import Changelogs, Ends, Unanswered
+from .replica_changelogs import BATCH, FRESH, Changelogs, Ends, Unanswered
 from .replica_table import NotRestored, Replica, ReplicaOf
 
 __all__ = ["NotRestored", "Replica", "ReplicaOf", "Replicas"]
@@ -93,7 +93,7 @@ class Replicas(Following):
         self._note_ready()
 
     def _apply(self, changelogs: Changelogs) -> None:
-        for topic, taken in changelogs.take().items():
+        for topic, taken in changelogs.take(FRESH if self.ready else BATCH).items():
             replica = self._by_topic[topic]
             awaited = replica.apply(taken.messages, taken.reached)
             if awaited:

@@ -27,6 +27,12 @@ from .errors import EngineError, PositionLost
 BATCH = 5000
 """Records taken at once while there is a backlog."""
 
+FRESH = 200
+"""Records taken at once by what is read meanwhile: more would keep its readers waiting.
+
+Making objects of them, and their rows, is one turn at Python's interpreter.
+"""
+
 ANSWER_S = 4.0
 """How long Kafka may take to answer a question."""
 
@@ -219,21 +225,21 @@ class Changelogs:
         """Leave partitions, while the others are read on; take() may still bring some of them."""
         self._consumer.incremental_unassign([TopicPartition(*tp) for tp in partitions])
 
-    def take(self) -> dict[str, Taken]:
+    def take(self, most: int = BATCH) -> dict[str, Taken]:
         """Return what has come, by topic; waits a moment when nothing has.
 
         Raises PositionLost; KafkaException when a partition can't be read.
         """
-        return self._taken(lambda message: str(message.topic()))
+        return self._taken(lambda message: str(message.topic()), most)
 
-    def take_by_partition(self) -> dict[TP, Taken]:
+    def take_by_partition(self, most: int = BATCH) -> dict[TP, Taken]:
         """Return what has come, by partition, as take() does."""
-        return self._taken(lambda message: TP(str(message.topic()), message.partition() or 0))
+        return self._taken(lambda message: TP(str(message.topic()), message.partition() or 0), most)
 
-    def _taken(self, of: Callable[[Message], _By]) -> dict[_By, Taken]:
+    def _taken(self, of: Callable[[Message], _By], most: int) -> dict[_By, Taken]:
         messages = self._consumer.consume(1, _IDLE_S)
         if messages:
-            messages += self._consumer.consume(BATCH, 0)
+            messages += self._consumer.consume(most, 0)
         found: dict[_By, Taken] = {}
         for message in messages:
             taken = found.setdefault(of(message), Taken())

@@ -5,8 +5,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -106,8 +105,8 @@ class Replica(Generic[Row]):
     def placed(self, key: str) -> Placed[Row] | None:
         """Return the row of a key and its place in the changelog, or None. Raises NotRestored."""
         raw = key.encode()
-        with self._reading() as store:
-            found = store.get(raw)
+        with self._swapping:
+            found = self._readable().get(raw)
         row = None if found is None else self._decoded(raw, value(found))
         return None if found is None or row is None else Placed(row, *place(found))
 
@@ -139,7 +138,8 @@ class Replica(Generic[Row]):
         """
         start = INDEX + (prefix if after is None else after).encode()
         found: list[tuple[str, Row]] = []
-        with self._reading() as store:
+        with self._swapping:
+            store = self._readable()
             for entry, key in store.scan(start, INDEX + prefix.encode() + b"\xff"):
                 if after is not None and entry == start:
                     continue
@@ -159,7 +159,8 @@ class Replica(Generic[Row]):
         once it is older than MAX_AGE_S.
         """
         raw = prefix.encode()
-        with self._reading() as store:
+        with self._swapping:
+            store = self._readable()
             changed = [
                 (place(found), key, found)
                 for key, found in store.scan(raw, raw + b"\xff")
@@ -373,7 +374,8 @@ class Replica(Generic[Row]):
     def _rows(
         self, start: bytes, end: bytes, *, reverse: bool, limit: int | None
     ) -> list[tuple[str, Row]]:
-        with self._reading() as store:
+        with self._swapping:
+            store = self._readable()
             decoded = (
                 (raw.decode(), self._decoded(raw, value(found)))
                 for raw, found in store.scan(start, end, reverse=reverse)
@@ -387,13 +389,11 @@ class Replica(Generic[Row]):
             logger.warning("%s: the row of %r can't be read: %s", self.of.name, key, error)
             return None
 
-    @contextmanager
-    def _reading(self) -> Iterator[Store]:
-        # Held so that the store is not closed, to be rebuilt, under a reader.
-        with self._swapping:
-            if self._store is None or self._current_at is None:
-                raise self._not_restored()
-            yield self._store
+    def _readable(self) -> Store:
+        """Return the store to whoever holds `_swapping`, so that it is not closed meanwhile."""
+        if self._store is None or self._current_at is None:
+            raise self._not_restored()
+        return self._store
 
     def _not_restored(self) -> NotRestored:
         return NotRestored(f"the table {self.of.name} is being restored: try again shortly")
