@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import math
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from api.rate import Buckets, Network, Rate, Rates
 from api.token_keys import Unusable as NoKeys
 from api.token_keys import keys_at
 from api.tokens import Tokens, Wanted
+from streams import tracing
 from streams.engine import client_file
 from streams.engine.errors import EngineError
 
@@ -223,6 +225,7 @@ def main(  # noqa: PLR0913 - an argument for each option
         raise click.UsageError("--customer-rate takes --tokens: without them nobody is known")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
+        tracing.begin("hiresort-api", os.environ.get(tracing.VARIABLE))
         served = Served(
             host=host,
             port=port,
@@ -242,7 +245,7 @@ def main(  # noqa: PLR0913 - an argument for each option
             tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
         )
         uvloop.run(serve(served))
-    except (OSError, EngineError, Unusable, NoKeys) as error:
+    except (OSError, EngineError, Unusable, NoKeys, tracing.Untraceable) as error:
         raise click.UsageError(str(error)) from None
 
 

@@ -42,7 +42,9 @@ from api.routes import operators_routes, routes
 from api.server import Runner
 from api.tables import Tables
 from api.tokens import Tokens
+from api.tracing import traced
 from api.waiting import Waits
+from streams.tracing import told_by
 
 SHUTDOWN_S = 10.0
 """For answers that are under way when the server is stopped."""
@@ -111,6 +113,8 @@ def create_app(  # noqa: PLR0913 - what it is made of
 def _middlewares(origins: Origins, tokens: Tokens | None, rates: Rates) -> list[Middleware]:
     """Return what a request goes through, from the outside in; no more than it has to."""
     through: list[Middleware] = [observe, preflights(origins), answer_problems]
+    if (tells := told_by()) is not None:
+        through.insert(0, traced(tells))
     if rates.address is not None:
         through.append(limit_address)
     if tokens is not None:

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.codec import Codec
 from schemas.records import Amend, Cancel, Pay, PaymentOutcome, Reserve
+from streams.tracing import sending
 from topics import catalog
 
 TIMEOUT_MS = 5000
@@ -108,14 +109,16 @@ class KafkaSender:
             loop.call_soon_threadsafe(_settle, acknowledged, error)
 
         try:
-            producer.produce(
-                topic.name,
-                key=getattr(record, topic.key),
-                value=self._codecs[topic].encode(record),
-                on_delivery=delivered,
-            )
-            async with asyncio.timeout(TIMEOUT_MS / 1000 + 1):
-                await acknowledged
+            with sending(topic.name) as headers:
+                producer.produce(
+                    topic.name,
+                    key=getattr(record, topic.key),
+                    value=self._codecs[topic].encode(record),
+                    on_delivery=delivered,
+                    headers=headers,
+                )
+                async with asyncio.timeout(TIMEOUT_MS / 1000 + 1):
+                    await acknowledged
         except BufferError:
             raise Unsent("too many records wait for Kafka") from None
         except TimeoutError:

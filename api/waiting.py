@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from api.problems import Unavailable
 from api.views import View
 from streams.engine.replica import NotRestored
+from streams.tracing import waiting
 
 Found = TypeVar("Found")
 
@@ -49,6 +50,7 @@ class Waits:
             for view, key in watched:
                 await stack.enter_async_context(view.watching(key, event.set))
             stack.enter_context(self._wakeable(event))
+            stack.enter_context(waiting("wait for a row"))
             try:
                 async with asyncio.timeout(within_s):
                     while (found := await _look(look)) is None and not self._closed:

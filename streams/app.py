@@ -12,6 +12,7 @@ from faust.serializers.codecs import Codec as FaustCodec
 
 from schemas.codec import Codec, implementation
 from schemas.records import Record
+from streams import tracing
 from topics.catalog import DEAD_LETTERS, PARTITIONS, Topic
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ def create_app(name: str) -> faust.App:
     `faust --datadir` wins over HIRESORT_STATE. Topics are the catalogue's: the app creates none.
     Its pages are on loopback, on the first free port from HIRESORT_WEB_PORT (6066) on.
     """
+    try:
+        tracing.begin(f"hiresort-{name}", os.environ.get(tracing.VARIABLE))
+    except tracing.Untraceable as refused:
+        raise click.UsageError(str(refused)) from None
     bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")
     state = Path(os.environ.get("HIRESORT_STATE", ".hiresort/state")) / name
     app = faust.App(

@@ -27,6 +27,7 @@ from schemas.records import Intent, PaymentOutcome
 from streams.app import create_app, table, topic
 from streams.domain.paying import answered, asked, intent_of, judged, result_of
 from streams.engine.metrics import Metrics
+from streams.tracing import Context, carried
 from topics import catalog
 
 if TYPE_CHECKING:
@@ -60,11 +61,25 @@ payments = table(app, catalog.PAYMENTS)
 intents = table(app, catalog.INTENTS)
 
 
+_traces: dict[str, Context] = {}
+"""The traces of steps in hand, for their outcomes: not kept, since nothing is decided by them."""
+MOST_TRACES = 10_000
+
+
+def _trace(step: str, headers: Context | None) -> None:
+    if headers is not None:
+        _traces[step] = headers
+        while len(_traces) > MOST_TRACES:
+            del _traces[next(iter(_traces))]
+
+
 @app.agent(requests, name="intend")
 async def intend(messages: Any) -> None:
     """Write down what the gateway is to be asked, before it is asked."""
-    async for request in messages:
+    async for event in messages.events():
+        request = event.value
         intent = intent_of(request)
+        _trace(intent.step, carried(event))
         payment = asked(payments.get(request.reservation_id), intent)
         if payment is not None:
             payments[request.reservation_id] = payment
@@ -74,14 +89,16 @@ async def intend(messages: Any) -> None:
 @app.agent(outcomes, name="settle")
 async def settle(messages: Any) -> None:
     """Apply what the gateway said, once, and tell the reservation."""
-    async for said in messages:
+    async for event in messages.events():
+        said = event.value
         before = payments.get(said.reservation_id)
         outcome = judged(before, said)
         payment = answered(before, outcome)
         if payment is not None:
             payments[outcome.reservation_id] = payment
             intents.pop(outcome.step, None)
-            await results.send(key=outcome.resort_id, value=result_of(outcome))
+            result = result_of(outcome)
+            await results.send(key=outcome.resort_id, value=result, headers=carried(event))
 
 
 @app.service
@@ -121,6 +138,7 @@ class Calls(Service):
         assert self.caller is not None
         if intent is None:
             self.caller.settled(step)
+            _traces.pop(step, None)
         else:
             self.caller.submit(intent, partition, inquire=False)
 
@@ -133,7 +151,8 @@ class Calls(Service):
 
 
 async def _deliver(outcome: PaymentOutcome) -> None:
-    await (await outcomes.send(key=outcome.reservation_id, value=outcome))
+    headers = _traces.get(outcome.step)
+    await (await outcomes.send(key=outcome.reservation_id, value=outcome, headers=headers))
 
 
 def _now() -> int:

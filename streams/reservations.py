@@ -27,6 +27,7 @@ from schemas.records import (
 from streams.app import create_app, table, topic
 from streams.domain import Cause, decide, evolve, issue, night_keys, request_of, show, taken
 from streams.placement import FORWARDED_FROM, misplaced
+from streams.tracing import carried
 from topics import catalog
 
 EXPIRY_S = 1.0
@@ -56,8 +57,9 @@ async def decide_messages(messages: Any) -> None:
     """Decide each command and payment result, in the order of its resort's partition."""
     async for event in messages.events():
         message: Message = event.value
+        trace = carried(event)
         if misplaced(event, message.resort_id):
-            origin = {FORWARDED_FROM: b"%d" % event.message.partition}
+            origin = {FORWARDED_FROM: b"%d" % event.message.partition, **(trace or {})}
             await _home[event.message.topic].send(
                 key=message.resort_id, value=message, headers=origin
             )
@@ -69,10 +71,10 @@ async def decide_messages(messages: Any) -> None:
         free = _rooms_free(resort, message) if isinstance(message, Reserve) else 0
         for fact in decide(before, message, resort, free, _cause_of(event), number):
             after = evolve(after, fact)
-            await events.send(key=fact.customer_id, value=fact)
+            await events.send(key=fact.customer_id, value=fact, headers=trace)
             request = request_of(fact)
             if request is not None:
-                await requests.send(key=fact.reservation_id, value=request)
+                await requests.send(key=fact.reservation_id, value=request, headers=trace)
             _keep_ticket(fact)
         if after is not None and after is not before:
             decisions[message.resort_id] = Decisions(last=number)

@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api import sending
 from api.sending import KafkaSender, Undelivered
 from hiresort.local.kafka import LocalKafka
 from schemas.codec import Codec
 from schemas.records import Cancel, PaymentOutcome
+from streams import tracing
+from streams.spans import Spans
 from topics import admin
 from topics.catalog import PARTITIONS, PAYMENT_OUTCOMES, RESERVATION_COMMANDS, Topic
 from topics.partitioner import partition_for
@@ -59,8 +63,31 @@ async def test_a_record_is_in_its_topic_in_the_partition_of_its_key(
     message = await asyncio.to_thread(reader.poll, 10)
     reader.close()
     assert message is not None
-    assert message.key() == key
+    assert (message.key(), message.headers()) == (key, None)
     assert Codec(type(record)).decode(message.value() or b"") == record
+
+
+async def test_a_record_carries_the_trace_that_is_told(
+    sender: KafkaSender, kafka: LocalKafka
+) -> None:
+    reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "test"})
+    at = TopicPartition(RESERVATION_COMMANDS.name, partition_for(b"jeju", PARTITIONS))
+    await sender.send(CANCEL)
+    _, at.offset = await asyncio.to_thread(reader.get_watermark_offsets, at, 10)
+    reader.assign([at])
+    exporter = InMemorySpanExporter()
+    tracing.tell_by(Spans("test", SimpleSpanProcessor(exporter)))
+    try:
+        await sender.send(CANCEL)
+    finally:
+        tracing.tell_by(None)
+    message = await asyncio.to_thread(reader.poll, 10)
+    reader.close()
+    (span,) = exporter.get_finished_spans()
+    assert message is not None
+    headers = dict(message.headers() or ())
+    assert (set(headers), span.name) == ({"traceparent"}, "send reservation-commands")
+    assert f"{span.context.span_id:016x}" in str(headers["traceparent"])
 
 
 async def test_many_at_once_are_each_acknowledged(sender: KafkaSender) -> None:

@@ -1,0 +1,111 @@
+"""Traces, from a command over its decision and its payment to what is answered.
+
+A record carries its trace in headers (W3C trace context). What comes of it carries the trace on,
+whether this process tells of traces or not; nothing is decided by it. HIRESORT_TRACE=console, or
+the address of an OTLP collector, has this process tell by OpenTelemetry, which is imported only
+then (streams/spans.py); without, no trace is begun.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+VARIABLE = "HIRESORT_TRACE"
+CONSOLE = "console"
+PARENT, STATE = "traceparent", "tracestate"
+LONGEST_STATE = 512
+"""Bytes that the W3C asks everybody to carry on; more is left behind."""
+
+Context = dict[str, str | bytes | None]
+"""The headers of a record, or of a request, that say what trace it is part of."""
+
+_PARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
+)
+_STATE = re.compile(rb"[ -~]+", re.ASCII)
+
+
+class Untraceable(ValueError):
+    """HIRESORT_TRACE asks for what can't be had; the text says what to do."""
+
+
+class Tells(Protocol):
+    """What tells of traces; streams.spans.Spans does, by OpenTelemetry."""
+
+    def received(self, event: Any, context: Context) -> Context:
+        """Tell that a record was received; returns the context of what comes of it."""
+
+    def sending(self, topic: str) -> AbstractContextManager[Context]:
+        """Tell of a record that is sent within the block, with the context that it gives."""
+
+    def waiting(self, name: str) -> AbstractContextManager[object]:
+        """Tell of a wait as long as the block."""
+
+    def answering(
+        self, name: str, context: Context, about: Mapping[str, str]
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """Tell of a request that is answered within the block, by the status it calls back with."""
+
+
+class _Told:
+    by: Tells | None = None
+
+
+def begin(service: str, asked: str | None) -> None:
+    """Tell of traces from now on, as `asked` (HIRESORT_TRACE) says; not at all for None or "".
+
+    Raises Untraceable.
+    """
+    if not asked or _Told.by is not None:
+        return
+    parts = urlsplit(asked)
+    if asked != CONSOLE and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise Untraceable(f"{VARIABLE} has to be {CONSOLE}, or http:// or https:// of a collector")
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise Untraceable(f"{VARIABLE} takes OpenTelemetry: pip install 'hiresort[trace]'")
+    spans = import_module("streams.spans")
+    tell_by(spans.to_console(service) if asked == CONSOLE else spans.to_collector(service, asked))
+
+
+def tell_by(tells: Tells | None) -> None:
+    """Have this process's traces told so, or by nobody."""
+    _Told.by = tells
+
+
+def told_by() -> Tells | None:
+    """Return what tells of this process's traces."""
+    return _Told.by
+
+
+def carried(event: Any) -> Context | None:
+    """Return the headers for what comes of a record; None for one without a trace."""
+    headers = event.headers
+    if not headers:
+        return None
+    context = context_of(headers.get(PARENT), headers.get(STATE))
+    if context is None or _Told.by is None:
+        return context
+    return _Told.by.received(event, context)
+
+
+def sending(topic: str) -> AbstractContextManager[Context | None]:
+    """Send a record of this topic within the block, with the headers that it gives."""
+    return nullcontext() if _Told.by is None else _Told.by.sending(topic)
+
+
+def waiting(name: str) -> AbstractContextManager[object]:
+    """Wait within the block, as part of the trace at hand."""
+    return nullcontext() if _Told.by is None else _Told.by.waiting(name)
+
+
+def context_of(parent: bytes | None, state: bytes | None) -> Context | None:
+    """Return what is a trace context of these two headers, None if it is none."""
+    if parent is None or not _PARENT.fullmatch(parent):
+        return None
+    if state is None or len(state) > LONGEST_STATE or not _STATE.fullmatch(state):
+        return {PARENT: parent}
+    return {PARENT: parent, STATE: state}

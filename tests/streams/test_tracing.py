@@ -1,0 +1,154 @@
+"""A trace is carried on, whatever comes of a record, and decides nothing."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from streams import tracing
+from streams.engine.driver import TopologyDriver
+from streams.engine.log import Headers
+from streams.placement import FORWARDED_FROM
+from streams.spans import Spans
+from streams.tracing import LONGEST_STATE, Untraceable, context_of
+from tests.domain.examples import NOW, RID, SEORAK, approved, reserve
+from tests.streams.test_payments_topology import APPROVED, CHARGE
+from topics.catalog import PARTITIONS
+from topics.partitioner import partition_for
+
+PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
+SENT: Headers = [("traceparent", PARENT), ("tracestate", b"a=1")]
+HERE = partition_for(b"seorak", PARTITIONS)
+
+
+@pytest.fixture
+async def reservations(tmp_path: Path) -> AsyncIterator[TopologyDriver]:
+    async with TopologyDriver("streams.reservations", tmp_path) as driver:
+        driver.cluster.now_ms = NOW
+        driver.send("resorts", SEORAK.resort_id, SEORAK)
+        await driver.settle()
+        yield driver
+
+
+@pytest.fixture
+async def payments(tmp_path: Path) -> AsyncIterator[TopologyDriver]:
+    async with TopologyDriver("streams.payments", tmp_path) as driver:
+        yield driver
+
+
+@pytest.fixture
+def told() -> Iterator[InMemorySpanExporter]:
+    """Have this process tell of traces, to the test."""
+    exporter = InMemorySpanExporter()
+    tracing.tell_by(Spans("test", SimpleSpanProcessor(exporter)))
+    yield exporter
+    tracing.tell_by(None)
+
+
+def headers(driver: TopologyDriver, topic: str) -> list[Headers]:
+    """Return the headers of a topic's records."""
+    return [record.headers() or [] for record in driver.messages(topic)]
+
+
+async def test_what_comes_of_a_command_carries_its_trace(reservations: TopologyDriver) -> None:
+    reservations.send("reservation-commands", "seorak", reserve(payment_type="card"), headers=SENT)
+    await reservations.settle()
+    assert headers(reservations, "reservation-events") == [SENT, SENT]
+    assert headers(reservations, "payment-requests") == [SENT]
+    reservations.send("payment-results", "seorak", approved(), headers=SENT)
+    await reservations.settle()
+    assert headers(reservations, "reservation-events") == [SENT, SENT, SENT]
+
+
+async def test_what_comes_of_an_outcome_carries_its_trace(payments: TopologyDriver) -> None:
+    payments.send("payment-requests", RID, CHARGE)
+    await payments.settle()
+    payments.send("payment-outcomes", RID, APPROVED, headers=SENT)
+    await payments.settle()
+    assert headers(payments, "payment-results") == [SENT]
+
+
+async def test_a_command_that_is_moved_keeps_its_trace(reservations: TopologyDriver) -> None:
+    elsewhere = (HERE + 1) % PARTITIONS
+    reservations.send(
+        "reservation-commands", "seorak", reserve(), partition=elsewhere, headers=SENT
+    )
+    await reservations.settle()
+    moved = [(FORWARDED_FROM, b"%d" % elsewhere), *SENT]
+    assert moved in headers(reservations, "reservation-commands")
+    assert headers(reservations, "reservation-events") == [SENT]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [],
+        [("traceparent", b"")],
+        [("traceparent", b"00-zz-yy-01")],
+        [("traceparent", PARENT + b"0")],
+        [("traceparent", b"ff" + PARENT[2:])],
+        [("traceparent", b"00-" + b"0" * 32 + PARENT[35:])],
+        [("tracestate", b"a=1")],
+        [("baggage", b"user=ada")],
+    ],
+)
+async def test_what_is_no_trace_is_left_behind(reservations: TopologyDriver, sent: Headers) -> None:
+    reservations.send("reservation-commands", "seorak", reserve(), headers=sent)
+    await reservations.settle()
+    assert headers(reservations, "reservation-events") == [[]]
+
+
+@pytest.mark.parametrize("state", [b"a" * (LONGEST_STATE + 1), b"a=\n", "a=é".encode()])
+def test_a_state_that_nobody_has_to_carry_is_left_behind(state: bytes) -> None:
+    assert context_of(PARENT, state) == {"traceparent": PARENT}
+
+
+async def test_a_worker_that_tells_of_traces_tells_how_long_a_record_lay(
+    told: InMemorySpanExporter, reservations: TopologyDriver
+) -> None:
+    reservations.send("reservation-commands", "seorak", reserve(), headers=SENT)
+    await reservations.settle()
+    (span,) = told.get_finished_spans()
+    assert (span.name, span.kind.name) == ("receive reservation-commands", "CONSUMER")
+    assert span.parent is not None
+    assert (span.parent.trace_id, span.start_time) == (TRACE_ID, NOW * 1_000_000)
+    assert dict(span.attributes or {}) == {
+        "messaging.system": "kafka",
+        "messaging.destination.name": "reservation-commands",
+        "messaging.operation.type": "receive",
+        "messaging.destination.partition.id": str(HERE),
+        "messaging.kafka.offset": 0,
+        "hiresort.record": "Reserve",
+    }
+    ((parent, _state),) = headers(reservations, "reservation-events")
+    assert parent[1] is not None
+    assert parent[1].split(b"-")[1:3] == [b"%032x" % TRACE_ID, b"%016x" % span.context.span_id]
+
+
+async def test_without_a_trace_nothing_is_told(
+    told: InMemorySpanExporter, reservations: TopologyDriver
+) -> None:
+    reservations.send("reservation-commands", "seorak", reserve())
+    await reservations.settle()
+    assert told.get_finished_spans() == ()
+
+
+@pytest.mark.parametrize("asked", ["yes", "ftp://here", "http://", "grpc://here:4317"])
+def test_what_cannot_be_told_to_is_refused(asked: str) -> None:
+    with pytest.raises(Untraceable, match="has to be console, or http://"):
+        tracing.begin("test", asked)
+
+
+def test_not_asked_for_nothing_is_told() -> None:
+    tracing.begin("test", None)
+    tracing.begin("test", "")
+    assert tracing.told_by() is None
+
+
+def test_without_opentelemetry_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "find_spec", lambda _: None)
+    with pytest.raises(Untraceable, match=r"pip install 'hiresort\[trace\]'"):
+        tracing.begin("test", "console")
