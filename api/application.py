@@ -125,14 +125,16 @@ def _middlewares(origins: Origins, tokens: Tokens | None, rates: Rates) -> list[
 def create_operators_app(app: web.Application) -> web.Application:
     """Serve the tables of `app` to operators, to be listened to on loopback: nobody is asked."""
     operators = web.Application(
-        middlewares=[answer_problems, refuse_other_names], client_max_size=LARGEST_BODY
+        middlewares=[observe, answer_problems, refuse_other_names, answer_conditions],
+        client_max_size=LARGEST_BODY,
     )
-    operators[TABLES] = app[TABLES]
+    operators[TABLES], operators[OBSERVED] = app[TABLES], app[OBSERVED]
     register(operators, app)
     operators.add_routes(operators_routes())
 
-    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+    async def prepare(request: web.Request, response: web.StreamResponse) -> None:
         harden(response)
+        name_request(request, response)
 
     operators.on_response_prepare.append(prepare)
     return operators

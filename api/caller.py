@@ -1,6 +1,6 @@
 """Who sends a request, and whose rows are shown to them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from aiohttp import web
@@ -15,6 +15,8 @@ class Caller:
 
     role: Role
     customer_id: str | None = None
+    until_s: float | None = field(default=None, compare=False)
+    """When the proof of that expires, in seconds since 1970; None: never."""
 
     @property
     def only(self) -> str | None:

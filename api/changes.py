@@ -19,7 +19,7 @@ from aiohttp import web
 
 from api import requests
 from api.caller import caller_of
-from api.keys import LISTENERS, POSITION_WAITS, TABLES
+from api.keys import LISTENERS, NOW, POSITION_WAITS, TABLES
 from api.positions import NoPosition, position_of, token_of
 from api.problems import Malformed, NotAllowed
 from api.shapes import Shapes
@@ -143,9 +143,12 @@ async def _follow(
     """Send what changes until the server stops or the client may listen no longer."""
     listeners, loop = request.app[LISTENERS], asyncio.get_running_loop()
     over_at = loop.time() + listeners.longest_s * random.uniform(0.9, 1)  # noqa: S311 - no secret
+    until_s = caller_of(request).until_s
+    if until_s is not None:  # who listens comes again with a new token, or not at all
+        over_at = min(over_at, loop.time() + until_s - request.app[NOW]() / 1000)
     while not listeners.closed and not feed.over and loop.time() < over_at:
         try:
-            async with asyncio.timeout(listeners.heartbeat_s):
+            async with asyncio.timeout_at(min(over_at, loop.time() + listeners.heartbeat_s)):
                 await event.wait()
         except TimeoutError:
             await _send(request, response, HEARTBEAT)

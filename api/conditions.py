@@ -1,7 +1,7 @@
 """Conditional requests (RFC 9110): an ETag on what is read from tables, 304 and 412 by it.
 
 The ETag is of the body's bytes, so that whatever shows in an answer changes it: the row, the
-resort's name, the address that its links begin with.
+resort's name, the address that its links begin with; unless the handler gave another one.
 """
 
 from collections.abc import Sequence
@@ -54,6 +54,8 @@ async def _check(request: web.Request, wanted: Sequence[ETag]) -> None:
 def _tag_of(response: web.StreamResponse) -> str | None:
     if response.status != HTTPStatus.OK or STALENESS not in response.headers:
         return None
+    if response.etag is not None:
+        return response.etag.value
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes):
         return None

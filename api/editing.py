@@ -5,7 +5,9 @@ and reserving anew. A PUT brings the whole object back as it was read: what the 
 ignored in it, a stay or a payment type that is another one is refused.
 """
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -19,7 +21,7 @@ from api.commands import deliver
 from api.fields import Fields
 from api.keys import COMMANDS, NOW, TABLES, WAITS
 from api.lookup import known
-from api.problems import Conflict
+from api.problems import Conflict, Unavailable
 from api.reserve_fields import LONGEST_NAME, LONGEST_TEXT, LONGEST_WORD
 from api.seen import expect
 from api.shapes import Shapes
@@ -79,16 +81,19 @@ async def put_ticket(request: web.Request) -> web.Response:
     found = await known(request, ticket.reservation_id)
     body = await requests.read_object(request)
     wanted = _changed(body, _shapes(request).ticket(ticket))
+    loop = asyncio.get_running_loop()
+    until = loop.time() + requests.wait_of(request)
     row = await _amended(request, found, wanted)
 
     async def shown() -> resources.Ticket | None:
         now = await tables.tickets.get(number)
         return _shapes(request).ticket(now) if now is not None and _says(now, wanted) else None
 
-    shape = None
+    shape, waits = None, request.app[WAITS]
     if row is not None:
         watched = ((tables.tickets, number),)
-        shape = await request.app[WAITS].until(shown, watched, requests.wait_of(request))
+        with suppress(Unavailable), waits.place():  # too many wait: it is not seen to be done
+            shape = await waits.until(shown, watched, max(0, until - loop.time()))
     done = shape is not None
     return _answer(request, found, shape or _shapes(request).ticket(ticket), done=done)
 
@@ -122,13 +127,21 @@ async def patch_reservation(request: web.Request) -> web.Response:
         return await cancel(request)
     found = await known(request, requests.id_of(request, "reservation"))
     shapes = _shapes(request)
-    row = await _amended(request, found, _changed(body, shapes.known(found)))
+    # Sent even if this process shows it so: it may not have seen yet that another changed it.
+    wanted = _said(body, msgspec.to_builtins(shapes.known(found)))
+    row = await _amended(request, found, wanted)
     return _answer(request, found, shapes.known(row or found), done=row is not None)
 
 
 def _changed(body: Mapping[str, object], shape: resources.Resource) -> Texts:
+    """Return what is to be said otherwise than it is shown. Raises Refused."""
+    current = msgspec.to_builtins(shape)
+    said = _said(body, current)
+    return {name: text for name, text in said.items() if text != (current[name] or "")}
+
+
+def _said(body: Mapping[str, object], current: Mapping[str, Any]) -> Texts:
     """Return what a client wants to be said; an empty text takes away. Raises Refused."""
-    current: dict[str, Any] = msgspec.to_builtins(shape)
     filled = {name: None if value == "" else value for name, value in body.items()}
     fields = Fields(filled)
     fields.refuse_others(current)
@@ -140,7 +153,7 @@ def _changed(body: Mapping[str, object], shape: resources.Resource) -> Texts:
         if name in body and name in current:
             texts[name] = fields.text(name, most=most) or ""
     fields.check()
-    return {name: text for name, text in texts.items() if text != (current[name] or "")}
+    return texts
 
 
 def _same(sent: object, current: object) -> bool:
@@ -160,6 +173,8 @@ async def _amended(
     if not wanted:
         return found
     if not isinstance(found, Reserve) and found.status in OVER:
+        if _says(found, wanted):
+            return found
         raise _over(request, found)
     tables, reservation_id = request.app[TABLES], found.reservation_id
     key = mypage_key(found.customer_id, reservation_id)

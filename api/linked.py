@@ -4,10 +4,14 @@ Once it is there, the answer's position stands for it too, so that the links lea
 process.
 """
 
+import asyncio
+from contextlib import suppress
+
 from aiohttp import web
 
 from api import requests
 from api.keys import TABLES, WAITS
+from api.problems import Unavailable
 from schemas.records import MyPage
 
 LONGEST_S = 1.0
@@ -16,8 +20,15 @@ LONGEST_S = 1.0
 
 async def await_linked(request: web.Request, row: MyPage) -> None:
     """Wait a moment for the ticket and the payment that the reservation names."""
-    tables, waits = request.app[TABLES], request.app[WAITS]
     within_s = min(LONGEST_S, requests.wait_of(request))
+    waits = request.app[WAITS]
+    with suppress(Unavailable, TimeoutError), waits.place():  # too many wait: nobody has to
+        async with asyncio.timeout(within_s):
+            await _linked(request, row, within_s)
+
+
+async def _linked(request: web.Request, row: MyPage, within_s: float) -> None:
+    tables, waits = request.app[TABLES], request.app[WAITS]
     number = row.ticket
     if number is not None:
         status = "ISSUED" if row.status == "CONFIRMED" else "CANCELLED"

@@ -64,7 +64,9 @@ async def row(request: web.Request) -> web.Response:
         staleness_ms=view.staleness_ms(),
         row=msgspec.to_builtins(found.row),
     )
-    return answer(shown, view)
+    response = answer(shown, view)
+    response.etag = f"{found.partition}-{found.offset}"  # not of the body: its age is in there
+    return response
 
 
 async def _state(request: web.Request, name: str, view: View[Any]) -> TableState:

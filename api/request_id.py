@@ -23,6 +23,6 @@ def give_id(request: web.Request) -> None:
     request[_KEY] = sent if sent is not None and sane else f"{_PROCESS}{next(_NUMBERS):08x}"
 
 
-def id_of(request: web.Request) -> str | None:
+def id_of(request: web.BaseRequest) -> str | None:
     """Return what it is called; None if it was given no id."""
     return request.get(_KEY)

@@ -1,12 +1,17 @@
 """The server below the application: what comes before there is a request is answered here."""
 
 import asyncio
+import logging
 from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from api.problems import Malformed, Unavailable
+from api.hardening import harden
+from api.problems import Failed, Malformed, Problem, Unavailable
+from api.request_id import id_of
+
+logger = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 20_000
 """Over it a connection is told to come later; the listeners have one each."""
@@ -39,7 +44,9 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         if self._manager is not None and len(self._manager.connections) > MOST_CONNECTIONS:
             assert isinstance(transport, asyncio.Transport)
-            transport.write(_raw(_FULL.response()))
+            response = _FULL.response()
+            harden(response)
+            transport.write(_raw(response))
             transport.close()
 
     def handle_error(
@@ -47,14 +54,18 @@ class _Connection(RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002 - quotes what came
     ) -> web.StreamResponse:
         """Answer what can't be read as a request; nothing of it is quoted."""
-        if status >= 500:  # noqa: PLR2004 - a fault of ours, or of aiohttp's
-            return super().handle_error(request, status, exc, message)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
-        response = _NO_HTTP.response()
+        problem: Problem = _NO_HTTP
+        request_id = id_of(request)
+        if status >= 500:  # noqa: PLR2004 - a fault of ours, or of aiohttp's
+            logger.error("request %s failed outside of its handler", request_id, exc_info=exc)
+            problem = Failed("internal", "this server failed; its log says why")
+        response = problem.response(request_id)
+        harden(response)
         response.force_close()
         return response
 

@@ -54,7 +54,6 @@ class Keys:
         self._keys: Mapping[str, Key] = {}
         self._had_at: float | None = None
         self._asked_at: float | None = None
-        self._asking = asyncio.Lock()
         self._renewing: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -66,26 +65,32 @@ class Keys:
         """Return the key of an id, None if there is none; asks for the set when it has to."""
         key = self._keys.get(kid)
         if key is None:
-            await self._renew()
+            # Whoever asks may leave: that ends nothing for others, nor is it asked for in vain.
+            await asyncio.shield(self._renewal())
             return self._keys.get(kid)
-        if self._is_old() and (self._renewing is None or self._renewing.done()):
-            self._renewing = asyncio.ensure_future(self._renew())  # nobody waits for it
+        if self._is_old():
+            self._renewal()  # nobody waits for it
         return key
 
     def _is_old(self) -> bool:
         return self._had_at is None or self._clock() - self._had_at > KEPT_S
 
+    def _renewal(self) -> asyncio.Future[None]:
+        """Return the renewal that is under way, or a new one."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.ensure_future(self._renew())
+        return self._renewing
+
     async def _renew(self) -> None:
-        async with self._asking:
-            now = self._clock()
-            if self._asked_at is not None and now - self._asked_at < AGAIN_S:
-                return
-            self._asked_at = now
-            try:
-                self._keys = read_set(await self._fetch())
-                self._had_at = now
-            except Unusable as error:
-                logger.warning("the keys of tokens stay as they were: %s", error)
+        now = self._clock()
+        if self._asked_at is not None and now - self._asked_at < AGAIN_S:
+            return
+        self._asked_at = now
+        try:
+            self._keys = read_set(await self._fetch())
+            self._had_at = now
+        except Unusable as error:
+            logger.warning("the keys of tokens stay as they were: %s", error)
 
 
 def read_set(text: bytes) -> dict[str, Key]:

@@ -98,7 +98,8 @@ class Tokens:
             raise TokenRefused(f"the token's {self._wanted.role_claim} is none of ours")
         if not isinstance(subject, str) or not CUSTOMER.fullmatch(subject):
             raise TokenRefused("the token's sub is no id of ours")
-        return Caller(cast("Role", role), subject if role == "customer" else None)
+        customer_id = subject if role == "customer" else None
+        return Caller(cast("Role", role), customer_id, float(claims["exp"]) + LEEWAY_S)
 
 
 class _Header(msgspec.Struct):

@@ -1,14 +1,15 @@
 """Bad input over HTTP, by the numbers of the list that the project keeps.
 
-Each is answered by a 4xx with a problem that says what is wrong, and nothing is sent to Kafka. Slow
-heads (19) are the server's keep-alive; one key for several bodies or requests (24, 25) is in
-test_reserving, another's id (27) in test_access, callbacks (28, 29) in test_callbacks.
+Each is answered by a 4xx with a problem that says what is wrong, and nothing is sent to Kafka. One
+key for several bodies or requests (24, 25) is in test_reserving, another's id (27) in test_access,
+callbacks (28, 29) in test_callbacks.
 """
 
 import asyncio
 import io
 import json
 import logging
+import socket
 import time
 import zlib
 from collections.abc import AsyncIterator
@@ -16,9 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
-from api import requests
+from api import application, requests
+from api.application import create_app, create_runner
 from api.problems import MEDIA_TYPE
 from api.server import MOST_CONNECTIONS
 from tests.api.fakes import FakeWorker
@@ -274,3 +276,24 @@ async def test_over_what_is_read_at_once_a_body_is_told_to_come_later(
             writer.close()
         while (await status())[0] == 503:
             pass
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\nX-Slow: "])
+async def test_a_head_that_comes_slowly_for_ever_is_not_waited_for_19(
+    worker: FakeWorker, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(application, "KEEPALIVE_S", 0.1)
+    runner = create_runner(create_app(worker.tables, worker, lambda: None))
+    await runner.setup()
+    listening = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(begun)
+    closed = asyncio.create_task(reader.read())
+    async with asyncio.timeout(20):
+        while not closed.done():
+            writer.write(b"a")
+            await asyncio.wait([closed], timeout=0.02)
+    writer.close()
+    await runner.cleanup()
+    assert not closed.exception()

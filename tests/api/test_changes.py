@@ -326,3 +326,12 @@ async def test_a_listener_that_takes_nothing_is_given_up(
         await stream.events(2)
         worker.mypage.put(f"ada/{made}", large)
         await happens(lambda: not listeners.count)
+
+
+async def test_a_stream_ends_with_the_token_that_opened_it(
+    client: ClientSession, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = Caller("customer", "ada", until_s=worker.now / 1000 + 0.01)
+    monkeypatch.setattr(changes, "caller_of", lambda _: caller)
+    async with listening(client) as stream:
+        assert [event.name for event in await stream.events(3)] == ["snapshot", "retry", "end"]

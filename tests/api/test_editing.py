@@ -55,6 +55,26 @@ async def test_what_was_read_can_be_put_back_and_changes_nothing(
     assert len(worker.sent) == sent
 
 
+async def test_a_patch_is_sent_though_it_shows_here_already(
+    reserved: ClientSession, worker: FakeWorker
+) -> None:
+    path = path_of("reservations")
+    for _ in range(2):  # in between another process may have changed it
+        status, body = await send(reserved, "PATCH", path, {"needs": "cot"})
+        assert (status, body["needs"]) == (200, "cot")
+    assert [type(command) for command in worker.sent[-2:]] == [Amend, Amend]
+
+
+async def test_a_patch_that_changes_nothing_of_what_is_over_is_no_conflict(
+    reserved: ClientSession,
+) -> None:
+    path = path_of("reservations")
+    async with reserved.delete(path) as response:
+        assert response.status == 200
+    assert (await send(reserved, "PATCH", path, {"needs": ""}))[0] == 200
+    assert (await send(reserved, "PATCH", path, {"needs": "cot"}))[0] == 409
+
+
 @pytest.mark.parametrize(
     ("name", "field"),
     [("reservations", "needs"), ("views", "needs"), ("issueds", "phone"), ("issueds", "email")],

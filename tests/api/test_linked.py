@@ -1,12 +1,16 @@
 """What an answer to a command links to is there, also for a read of another process."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from api import linked
 from api.positions import HEADER, position_of
+from api.problems import Unavailable
+from api.waiting import Waits
 from schemas.records import Payment, Ticket
 from tests.api.fakes import FakeTable, FakeWorker, happens
 
@@ -56,6 +60,25 @@ async def test_an_answer_waits_for_what_it_links_to_and_stands_for_it_too(
     late.show()
     response = await reserving
     assert (response.status, covers(response, late)) == (201, True)
+
+
+async def test_where_too_many_wait_already_it_does_not(
+    late: Late, client: ClientSession, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linked, "LONGEST_S", 3600)
+    places, place = iter((True, False)), waits.place
+
+    @contextmanager
+    def full_after_one() -> Iterator[None]:
+        if not next(places):
+            raise Unavailable("overloaded", "too many wait")
+        with place():
+            yield
+
+    monkeypatch.setattr(waits, "place", full_after_one)
+    async with asyncio.timeout(5):
+        response = await client.post("/reservations", json=PAID, headers=ADA)
+    assert (response.status, late.written != {}) == (201, True)
 
 
 async def test_it_does_not_wait_for_long(

@@ -6,6 +6,7 @@ import logging
 import pytest
 from aiohttp import ClientSession
 
+from api import observing
 from api.application import create_app, create_operators_app
 from api.metrics import REGISTRY
 from api.observing import access_log
@@ -109,3 +110,19 @@ def test_operators_on_loopback_have_the_same_metrics(worker: FakeWorker) -> None
         "callbacks_unsigned",
     )
     assert {f"hiresort_api_{name}" for name in wanted} <= names
+
+
+async def test_what_fails_outside_of_a_handler_is_a_problem_and_in_the_log(
+    client: ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(observing, "_note", fail)
+    async with client.get("/healthz", headers={"X-Request-Id": "r-1"}) as response:
+        assert (response.status, response.content_type) == (500, "application/problem+json")
+        assert (await response.json(content_type=None))["type"] == "urn:hiresort:problem:internal"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+    (record,) = [each for each in caplog.records if each.name == "api.server"]
+    assert record.getMessage() == "request r-1 failed outside of its handler"
+    assert "broken" in caplog.text

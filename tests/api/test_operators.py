@@ -55,6 +55,25 @@ async def test_a_row_is_told_with_its_place_in_the_changelog(operators: ClientSe
     assert (await get(operators, "/tables/resorts/jeju"))["row"]["name"] == "Jeju Hallasan Resort"
 
 
+async def test_a_row_keeps_its_tag_though_it_grows_older(
+    operators: ClientSession, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/tables/availability/jeju/standard/2026-12-12"
+    async with operators.get(path) as response:
+        tag = response.headers["ETag"]
+    monkeypatch.setattr(worker.availability, "staleness_ms", lambda: 9999)
+    async with operators.get(path, headers={"If-None-Match": tag}) as response:
+        assert response.status == 304
+    worker.availability.put("jeju/standard/2026-12-12", Availability(held=0, confirmed=0))
+    async with operators.get(path, headers={"If-None-Match": tag}) as response:
+        assert (response.status, response.headers["ETag"] == tag) == (200, False)
+
+
+async def test_a_request_has_an_id_here_too(operators: ClientSession) -> None:
+    async with operators.get("/tables", headers={"X-Request-Id": "r-1"}) as response:
+        assert response.headers["X-Request-Id"] == "r-1"
+
+
 async def test_a_range_is_paged_in_the_order_of_keys(operators: ClientSession) -> None:
     path = "/tables/availability?from=jeju/standard/2026-12-12&to=jeju/standard/2026-12-20&limit=3"
     found, origin = [], ""

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api import sending
-from api.sending import KafkaSender, Undelivered
+from api.sending import KafkaSender, Undelivered, Unsent
 from hiresort.local.kafka import LocalKafka
 from schemas.codec import Codec
 from schemas.records import Cancel, PaymentOutcome
@@ -92,6 +92,22 @@ async def test_a_record_carries_the_trace_that_is_told(
 
 async def test_many_at_once_are_each_acknowledged(sender: KafkaSender) -> None:
     await asyncio.gather(*(sender.send(CANCEL) for _ in range(500)))
+
+
+async def test_of_too_many_records_none_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_MS", 300)
+    monkeypatch.setattr(sending, "MOST_WAITING", 3)
+    sender = KafkaSender("127.0.0.1:1")
+    await sender.start()
+    try:
+        async with asyncio.timeout(3):
+            ended = await asyncio.gather(
+                *(sender.send(CANCEL) for _ in range(10)), return_exceptions=True
+            )
+    finally:
+        await sender.stop()
+    assert [type(error) for error in ended].count(Unsent) == 7
+    assert (sender.delivered.unsent, sender.delivered.undelivered) == (7, 3)
 
 
 async def test_without_kafka_it_is_undelivered_after_a_bounded_time(

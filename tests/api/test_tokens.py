@@ -214,6 +214,29 @@ async def test_nobody_with_a_known_key_waits_for_a_set_that_does_not_come() -> N
         assert await keys.find("ec")
 
 
+async def test_a_client_that_leaves_takes_no_new_key_from_others() -> None:
+    now = 1000.0
+    asked, published = asyncio.Event(), asyncio.Event()
+    source = Source(jwks(EC))
+
+    async def fetch() -> bytes:
+        if source.asked:
+            asked.set()
+            await published.wait()
+        return await source()
+
+    keys = Keys(fetch, clock=lambda: now)
+    await keys.start()
+    source.text, now = jwks(EC, RSA), now + token_keys.AGAIN_S
+    leaving = asyncio.create_task(keys.find("none"))
+    await asked.wait()
+    leaving.cancel()
+    staying = asyncio.create_task(keys.find("rsa"))
+    published.set()
+    assert await asyncio.wait_for(staying, 5)
+    assert (leaving.cancelled(), source.asked) == (True, 2)
+
+
 class Published:
     """A set at an address on loopback."""
 
