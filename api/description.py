@@ -7,7 +7,10 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from api.access import POLICY, Access
+from api.keys import TOKENS
 from api.openapi.document import document
+from api.openapi.operations import OPERATIONS
 from api.problems import NotFound
 
 _FOLDER = Path(__file__).parent / "swagger_ui"
@@ -36,8 +39,8 @@ _PAGE = """<!doctype html>
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """The description, OpenAPI 3.1."""
-    body, tag = _document()
+    """The description, OpenAPI 3.1, of what is on this listener."""
+    body, tag = _document(request.app[TOKENS] is not None)
     response = web.Response(body=body, content_type="application/json", headers=_CACHED)
     response.etag = tag
     if request.if_none_match and any(each.value in (tag, "*") for each in request.if_none_match):
@@ -61,6 +64,9 @@ async def file(request: web.Request) -> web.StreamResponse:
 
 
 @cache
-def _document() -> tuple[bytes, str]:
-    body = msgspec.json.encode(document())
+def _document(for_operators: bool) -> tuple[bytes, str]:  # noqa: FBT001 - the cache's key
+    shown = [
+        each for each in OPERATIONS if for_operators or POLICY[each.path] is not Access.OPERATOR
+    ]
+    body = msgspec.json.encode(document(shown))
     return body, sha256(body).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """The OpenAPI document."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
 
@@ -94,12 +94,12 @@ _OF_TABLES = {
 }
 
 
-def document() -> Schema:
-    """Return the description of all operations."""
-    types = _types(OPERATIONS)
+def document(operations: Sequence[Operation] = OPERATIONS) -> Schema:
+    """Return the description of operations, of all unless said."""
+    types = _types(operations)
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     paths: dict[str, Schema] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation)
     return {
         "openapi": "3.1.0",
