@@ -88,7 +88,7 @@ class Feed:
     async def news(self) -> bytes:
         """Return the events that the listener lacks. Raises NotRestored."""
         # Asked for before the rows: what is told is never behind this.
-        reached = await self._mypage.positions()
+        reached = await self._mypage.positions(self.prefix)
         if self._since is not None:
             try:
                 changed = await self._mypage.changes_of(self.prefix, self._since)

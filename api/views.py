@@ -96,8 +96,11 @@ class View(Aged, Reachable, Protocol[Row]):
     async def placed(self, key: str) -> Placed[Row] | None:
         """Return the row of a key, with its place in the changelog."""
 
-    async def positions(self) -> dict[int, int]:
-        """Return the next offset of each partition, all before it being in the rows."""
+    async def positions(self, prefix: str | None = None) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows.
+
+        `prefix`: no more than those of keys that begin so are asked for.
+        """
 
     async def changes_of(
         self, prefix: str, since: Mapping[int, int]
@@ -228,7 +231,7 @@ class Local(Generic[Row]):
         """Return the row of a key, with its place in the changelog."""
         return self._held.placed(key)
 
-    async def positions(self) -> dict[int, int]:
+    async def positions(self, prefix: str | None = None) -> dict[int, int]:  # noqa: ARG002 - all are here
         """Return the next offset of each partition, all before it being in the rows."""
         return self._held.positions()
 
