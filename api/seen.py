@@ -17,6 +17,11 @@ class Seen:
 
     positions: dict[str, dict[int, int]] = field(default_factory=dict)
     expected: dict[str, int] = field(default_factory=dict)
+    read_as_of: dict[str, dict[int, float]] = field(default_factory=dict)
+    """By topic and partition: all that was committed before this instant was in what was read last.
+
+    Of the monotonic clock; only of what other processes may have read.
+    """
 
     def note(self, topic_id: str, positions: Mapping[int, int]) -> None:
         """Add what was read of a topic."""
@@ -34,6 +39,11 @@ class Seen:
 
 
 _SEEN: ContextVar[Seen | None] = ContextVar("seen", default=None)
+
+
+def current() -> Seen | None:
+    """Return where it is noted what is read here, None if nobody asks."""
+    return _SEEN.get()
 
 
 @contextmanager

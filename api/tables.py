@@ -37,7 +37,12 @@ class Tables:
     def held(cls, rows: Mapping[str, Held[Any]]) -> "Tables":
         """Read rows that this process holds, by the table's name."""
         views = {name: Local(held) for name, held in rows.items() if name != "resorts"}
-        return cls(resorts=Noted(rows["resorts"]), **views)
+        return cls.viewed(rows["resorts"], views)
+
+    @classmethod
+    def viewed(cls, resorts: Held[Resort], views: Mapping[str, View[Any]]) -> "Tables":
+        """Read rows wherever they are, by the table's name, but for the catalogue."""
+        return cls(resorts=Noted(resorts), **views)
 
     @property
     def all(self) -> list[Reachable]:

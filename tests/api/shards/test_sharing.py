@@ -1,0 +1,188 @@
+"""Processes that share the tables answer for each other, in one hop."""
+
+import asyncio
+
+import pytest
+
+from api.seen import seeing
+from api.shards.paths import READ
+from schemas.records import Availability
+from streams.engine.replica import NotRestored
+from tests.api.shards.cluster import PARTITIONS, Cluster, Process, until
+from tests.api.shards.lines import key, line
+
+NIGHT = Availability(held=1, confirmed=0)
+KEYS = [f"r{number}/standard/2027-01-01" for number in range(20)]
+
+
+@pytest.fixture
+def rows(cluster: Cluster) -> list[str]:
+    """Write rows to every partition."""
+    written = {cluster.log.put("availability", k, NIGHT)[0] for k in KEYS}
+    assert written == set(range(PARTITIONS))
+    return KEYS
+
+
+def holds(process: Process, partition: int) -> bool:
+    return process.replicas.held().get(partition, False)
+
+
+async def test_each_partition_is_held_twice_and_nobody_holds_more_than_the_mean(
+    three: list[Process],
+) -> None:
+    for partition in range(PARTITIONS):
+        assert sum(holds(process, partition) for process in three) == 2
+    assert all(len(process.replicas.held()) <= 3 for process in three)
+
+
+async def test_any_process_answers_any_key_and_asks_one_other_at_most(
+    three: list[Process], rows: list[str]
+) -> None:
+    for process in three:
+        for each in three:
+            each.asked.clear()
+        missing = [k for k in rows if not holds(process, partition_of(process, k))]
+        for row_key in rows:
+            assert await process.view("availability").get(row_key) == NIGHT
+        reads = [path for each in three for path in each.asked if path == READ]
+        assert len(reads) == len(missing)
+        assert READ not in process.asked
+
+
+def partition_of(process: Process, row_key: str) -> int:
+    return process.view("availability")._partition(row_key)
+
+
+async def test_a_list_of_all_asks_as_few_as_can_answer(
+    three: list[Process], rows: list[str]
+) -> None:
+    for process in three:
+        for each in three:
+            each.asked.clear()
+        assert len(await process.view("availability").scan()) == len(rows)
+        lacking = PARTITIONS - len(process.replicas.held())
+        assert sum(each.asked.count(READ) for each in three) <= max(1, lacking)
+
+
+async def test_while_one_is_dead_another_answers_without_an_error(
+    cluster: Cluster, three: list[Process], rows: list[str]
+) -> None:
+    dead, *living = three
+    await dead.die()
+    for process in living:
+        view = process.view("availability")
+        assert [k for k, _ in await view.scan()] == sorted(rows)
+        for row_key in rows:
+            assert await view.get(row_key) == NIGHT
+    await cluster.take(*living)
+    assert all(len(process.replicas.held()) == PARTITIONS for process in living)
+
+
+async def test_without_any_holder_it_is_being_restored(
+    three: list[Process], rows: list[str]
+) -> None:
+    asked, *others = three
+    for process in others:
+        await process.die()
+    elsewhere = [k for k in rows if not holds(asked, partition_of(asked, k))]
+    for row_key in elsewhere:
+        with pytest.raises(NotRestored):
+            await asked.view("availability").get(row_key)
+    with pytest.raises(NotRestored):
+        await asked.view("availability").scan()
+    assert not await asked.view("availability").reach({}, 0)
+
+
+@pytest.mark.parametrize("copies", [1])
+async def test_a_partition_moves_only_once_it_can_be_read_where_it_goes(
+    cluster: Cluster, rows: list[str]
+) -> None:
+    first = await cluster.add()
+    await cluster.take(first)
+    second = await cluster.add(slow=range(PARTITIONS))
+    members = frozenset({first.address, second.address})
+    for process in (first, second):
+        process.shard.take_members(members)
+    await until(lambda: len(second.replicas.held()) == PARTITIONS / 2)
+    for _ in range(20):
+        assert len(await second.view("availability").scan()) == len(rows)
+        await asyncio.sleep(0)
+    assert len(first.replicas.held()) == PARTITIONS
+    second.replicas.restore(*range(PARTITIONS))
+    while len(first.replicas.held()) > PARTITIONS / 2:
+        for process in (first, second):
+            assert [k for k, _ in await process.view("availability").scan()] == sorted(rows)
+    await cluster.take(first, second)
+
+
+async def test_what_was_let_go_in_the_middle_of_it_is_asked_for_elsewhere(
+    three: list[Process], rows: list[str]
+) -> None:
+    """Nobody has told that it holds nothing any more."""
+    asked, gone, _ = three
+    gone.replicas._tables.clear()
+    gone.shard.take_members(frozenset())  # it takes nothing on again
+    assert [k for k, _ in await asked.view("availability").scan()] == sorted(rows)
+
+
+async def test_a_request_sees_nothing_older_than_it_has_seen(
+    cluster: Cluster, three: list[Process]
+) -> None:
+    """One holder lags; whoever has read from the other is not answered by it."""
+    partition, _ = cluster.log.put("mypage", key("ada", 1), line("ada", 1))
+    asked = next(process for process in three if not holds(process, partition))
+    ahead, lagging = (p for p in three if p is not asked)
+    lagging.replicas.stuck = True
+    for version in (2, 3, 4):
+        cluster.log.put("mypage", key("ada", 1), line("ada", 1, version))
+    position = ahead.replicas.replica("mypage", partition).positions()
+    with seeing() as seen:
+        seen.note("cluster/mypage", position)
+        row = await asked.view("mypage").get(key("ada", 1))
+        assert row is not None
+        assert row.version == 4
+        assert [len(await asked.view("mypage").changes_of("ada/", {}))] == [1]
+
+
+async def test_what_is_watched_goes_on_when_its_holder_dies(
+    cluster: Cluster, three: list[Process]
+) -> None:
+    partition, _ = cluster.log.put("mypage", key("ada", 1), line("ada", 1))
+    watching = next(process for process in three if not holds(process, partition))
+    holders = [process for process in three if process is not watching]
+    seen: list[int] = []
+
+    async def look() -> None:
+        with seeing():
+            event = asyncio.Event()
+            view = watching.view("mypage")
+            async with view.watching_group("ada/", event.set):
+                while not seen or seen[-1] < 9:
+                    await event.wait()
+                    event.clear()
+                    row = await view.get(key("ada", 1))
+                    if row is not None:
+                        seen.append(row.version)
+
+    looking = asyncio.create_task(look())
+    for version in range(2, 10):
+        cluster.log.put("mypage", key("ada", 1), line("ada", 1, version))
+        await until(lambda version=version: seen and seen[-1] == version)  # type: ignore[misc]
+        if version == 5:
+            first = watching.shard.held_by(partition)[0]
+            await next(p for p in holders if p.address == first).die()
+    await looking
+    assert seen == sorted(seen)
+
+
+async def test_who_has_left_is_asked_as_long_as_it_answers(
+    cluster: Cluster, rows: list[str]
+) -> None:
+    leaving = await cluster.add()
+    await cluster.take(leaving)
+    staying = await cluster.add(slow=range(PARTITIONS))
+    staying.shard.take_members(frozenset({leaving.address, staying.address}))
+    await until(lambda: staying.shard.held_by(0))
+    staying.shard.take_members(frozenset({staying.address}))
+    await until(lambda: staying.shard.rule.get(0) == (staying.address,))
+    assert len(await staying.view("availability").scan()) == len(rows)
