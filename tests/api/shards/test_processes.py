@@ -1,0 +1,218 @@
+"""Three API processes share the tables on a real Kafka, beside one that holds all of them."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from api.positions import HEADER
+from api.shards.spread import SPREADS
+from hiresort.local.kafka import LocalKafka
+from hiresort.local.ports import free_port
+from tests.api.site import Answer, Api, Json, Site, shows
+from topics.catalog import PARTITIONS
+
+CUSTOMERS = [f"shared-{number}" for number in range(8)]
+COLLECTIONS = ("/reservations", "/views", "/payments", "/issueds")
+
+
+@dataclass
+class Shared:
+    """The site, its processes and what was reserved there."""
+
+    site: Site
+    folder: Path
+    apis: list[Api] = field(default_factory=list)
+    operators: list[str] = field(default_factory=list)
+    whole: Api = field(init=False)
+    made: list[Json] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Start all of them, and reserve something for each customer."""
+        secret = self.folder / "peers.secret"
+        secret.write_text("s" * 40)
+        secret.chmod(0o600)
+        for _ in range(3):
+            self.add(free_port())
+        self.whole = self.site.start_api()
+        for api in (*self.apis, self.whole):
+            await shows(api.is_ready)
+        await asyncio.gather(self.site.worker(), self.site.worker("streams.payments"))
+        for api, customer in zip(cycle(self.apis), CUSTOMERS, strict=False):
+            named = {"X-Customer-Id": customer}
+            for body in ({"room_type": "free"}, {"payment_type": "card"}, {}):
+                if "payment_type" in body:  # no gateway will answer
+                    named |= {"Prefer": "respond-async"}
+                made = await api.call("POST", "/reservations", self.site.stay | body, named)
+                assert made.status in {201, 202}, made
+                self.made.append(made.body)
+
+    def add(self, port: int) -> Api:
+        """Start one of those who share."""
+        operators = free_port()
+        self.operators.append(f"http://127.0.0.1:{operators}")
+        options = ["--shard", "--advertise", f"http://127.0.0.1:{port}"]
+        options += ["--peers-secret-file", str(self.folder / "peers.secret")]
+        api = self.site.start_api(*options, "--operator-port", str(operators), port=port)
+        self.apis.append(api)
+        return api
+
+
+@pytest.fixture(scope="module")
+def shared(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("shared")
+    running = Shared(Site(kafka.bootstrap, folder), folder)
+    try:
+        asyncio.run(running.start())
+        yield running
+    finally:
+        running.site.stop()
+
+
+async def told(origin: str, path: str) -> Json:
+    async with ClientSession(origin) as client, client.get(path) as response:
+        assert response.status == 200, await response.text()
+        found: Json = await response.json()
+        return found
+
+
+async def held_by(operators: str) -> dict[int, list[str]]:
+    """Return who holds each partition, as one process knows it."""
+    tables = (await told(operators, "/tables"))["tables"]
+    partitions = next(table for table in tables if table["name"] == "mypage")["partitions"]
+    return {each["partition"]: each["held_by"] for each in partitions}
+
+
+async def test_every_row_of_every_table_is_found_by_its_key_at_each_process(
+    shared: Shared,
+) -> None:
+    """So the rows are in the partitions in which the workers have written them."""
+
+    async def all_there() -> bool:
+        rows = (await told(shared.operators[0], "/tables/payments?limit=200"))["rows"]
+        return len(rows) >= len(CUSTOMERS)
+
+    await shows(all_there)
+    for name in SPREADS:
+        rows = (await told(shared.operators[0], f"/tables/{name}?limit=200"))["rows"]
+        assert rows, name
+        for operators, row in zip(cycle(shared.operators), rows, strict=False):
+            found = await told(operators, f"/tables/{name}/{row['key']}")
+            assert (found["table"], found["key"]) == (name, row["key"])
+
+
+async def pages(api: Api, path: str) -> list[Answer]:
+    """Return all pages of a collection."""
+    found = [await api.call("GET", f"{path}?limit=7")]
+    while (link := found[-1].body["_links"].get("next")) is not None:
+        found.append(await api.call("GET", link["href"]))
+    return found
+
+
+async def test_collections_are_what_a_process_with_all_of_them_shows(shared: Shared) -> None:
+    paths = [*COLLECTIONS, *(f"/mypage/{customer}" for customer in CUSTOMERS[:3])]
+    for path in paths:
+
+        async def agreed(path: str = path) -> bool:
+            expected = [page.body for page in await pages(shared.whole, path)]
+            found = [[page.body for page in await pages(api, path)] for api in shared.apis]
+            assert len(expected) > (path in COLLECTIONS)
+            return found == [expected] * 3
+
+        await shows(agreed)
+
+
+async def test_what_was_written_by_one_is_seen_by_the_others_at_once(shared: Shared) -> None:
+    for api, customer in zip(cycle(shared.apis), CUSTOMERS, strict=False):
+        made = await api.call(
+            "POST",
+            "/reservations",
+            shared.site.stay | {"room_type": "free"},
+            {"X-Customer-Id": customer},
+        )
+        assert made.status == 201, made
+        shared.made.append(made.body)
+        seen = {HEADER: made.headers[HEADER]}
+        for other in shared.apis:
+            page = await other.call("GET", f"/mypage/{customer}", headers=seen)
+            listed = {row["reservation_id"] for row in page.body["_embedded"]["reservations"]}
+            assert made.body["reservation_id"] in listed
+            ticket = await other.call("GET", made.body["_links"]["ticket"]["href"], headers=seen)
+            assert ticket.status == 200
+
+
+async def test_a_change_is_heard_at_each_process(shared: Shared) -> None:
+    customer = CUSTOMERS[0]
+    heard: list[set[str]] = [set() for _ in shared.apis]
+
+    async def hear(api: Api, into: set[str]) -> None:
+        async with (
+            ClientSession(api.origin) as client,
+            client.get(f"/mypage/{customer}/changes") as response,
+        ):
+            async for line in response.content:
+                if line.startswith(b"data: ") and b'"reservation_id"' in line:
+                    into.add(json.loads(line[6:])["reservation_id"])
+
+    async with asyncio.TaskGroup() as together:
+        listening = [
+            together.create_task(hear(api, into))
+            for api, into in zip(shared.apis, heard, strict=True)
+        ]
+        made = await shared.apis[1].call(
+            "POST", "/reservations", shared.site.stay, {"X-Customer-Id": customer}
+        )
+        shared.made.append(made.body)
+
+        async def all_heard() -> bool:
+            return all(made.body["reservation_id"] in each for each in heard)
+
+        await shows(all_heard)
+        for each in listening:
+            each.cancel()
+
+
+async def test_killed_one_is_answered_for_and_takes_its_part_again_when_it_is_back(
+    shared: Shared,
+) -> None:
+    dead, *living = shared.apis
+    paths = [f"/reservations/{row['reservation_id']}" for row in shared.made]
+    stop = asyncio.Event()
+
+    async def read(api: Api) -> int:
+        count = 0
+        while not stop.is_set():
+            for path in (*paths, *COLLECTIONS):
+                answer = await api.call("GET", path)
+                assert answer.status == 200, answer
+                count += 1
+        return count
+
+    async with asyncio.TaskGroup() as together:
+        reading = [together.create_task(read(api)) for api in living]
+        dead.kill()
+
+        async def taken_over() -> bool:
+            held = [await held_by(operators) for operators in shared.operators[1:3]]
+            both = {api.origin for api in living}
+            return all(set(who) == both for each in held for who in each.values())
+
+        await shows(taken_over)
+        stop.set()
+    assert all(task.result() > 0 for task in reading)
+    back = shared.add(int(dead.origin.rpartition(":")[2]))
+    await shows(back.is_ready)
+
+    async def shares() -> bool:
+        held = await held_by(shared.operators[1])
+        parts = [sum(api.origin in who for who in held.values()) for api in (*living, back)]
+        return len(held) == PARTITIONS and all(1 <= part <= 3 for part in parts)
+
+    await shows(shares)
+    for path in paths:
+        assert (await back.call("GET", path)).status == 200
