@@ -52,6 +52,7 @@ class Misdirected(Problem):
 class Internal:
     """What the routes answer from, and what they verify with."""
 
+    address: str
     here: Here
     replicas: Partitions
     signing: Signing
@@ -213,8 +214,9 @@ def _verify(request: web.Request, body: bytes = b"") -> None:
     """Raise Unauthenticated unless another process has signed this."""
     signatures = request.headers.getall(HEADER, [])
     signed = signatures[0] if len(signatures) == 1 else None
-    signing = request.app[INTERNAL].signing
-    if not signing.is_signed(signed, request.method, request.raw_path, body):
+    internal = request.app[INTERNAL]
+    target = internal.address + request.raw_path
+    if not internal.signing.is_signed(signed, request.method, target, body):
         raise Unauthenticated(
             "not-signed", "this is for the other processes of this service", scheme=HEADER
         )

@@ -25,6 +25,9 @@ LOOK_S = 1.0
 SESSION_MS = 10_000
 """After so long without a sign of life a member is taken for dead."""
 
+LEAVE_S = 5.0
+"""So long it is waited for until the group knows that this process has left."""
+
 _POLL_S = 0.1
 
 _silent = logging.getLogger(f"{__name__}.librdkafka")
@@ -85,10 +88,10 @@ class Members:
         self._thread.start()
 
     async def leave(self) -> None:
-        """Take part no more; the others are told at once."""
+        """Take part no more; the others are told at once, if Kafka is there."""
         self._stopping.set()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, LEAVE_S)
 
     def _run(self) -> None:
         consumer = Consumer(self._member, logger=_silent)

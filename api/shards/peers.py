@@ -42,8 +42,8 @@ ANSWER_S = 2.0
 HEARTBEAT_S = 4.0
 """A connection over which nothing comes for so long is asked, and lost after half as long."""
 
-MOST_CONNECTIONS = 64
-"""To one process; whoever finds none free waits."""
+MOST_CONNECTIONS = 4096
+"""To one process: more than may wait for positions at once, as each of them has one."""
 
 LARGEST_ANSWER = 64 << 20
 
@@ -116,7 +116,7 @@ class Peer:
                 method,
                 self.address + path,
                 data=body or None,
-                headers=self._signing.sign(method, path, body),
+                headers=self._signing.sign(method, self.address + path, body),
                 allow_redirects=False,
                 timeout=ClientTimeout(total=within_s, sock_connect=CONNECT_S),
             ) as response:
@@ -136,7 +136,7 @@ class Peer:
         async with asyncio.timeout(ANSWER_S):
             socket = await self._session.ws_connect(
                 self.address + WATCH,
-                headers=self._signing.sign("GET", WATCH),
+                headers=self._signing.sign("GET", self.address + WATCH),
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=4 << 20,
             )

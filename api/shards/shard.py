@@ -98,7 +98,7 @@ class Shard:
 
     def add_routes(self, app: web.Application) -> None:
         """Let the others ask this process."""
-        app[internal.INTERNAL] = Internal(self._here, self._replicas, self._signing)
+        app[internal.INTERNAL] = Internal(self.address, self._here, self._replicas, self._signing)
         app.add_routes(internal.routes())
         app.on_shutdown.append(internal.close_sockets)
 

@@ -130,19 +130,20 @@ class Sharded(Generic[Row]):
                 await self._asking.until_changed(left_s)
 
     def staleness_ms(self) -> int:
-        """Return how old the rows may be that this request has read; none are not old.
+        """Return how old the rows may be that this request has read.
 
-        To who asks outside of a request: those that are held here. Raises NotRestored.
+        Before it has read any, and outside of a request, those that are held here. Raises
+        NotRestored outside of a request, if none are.
         """
         seen = current()
-        if seen is not None:
-            as_of = seen.read_as_of.get(self._name)
-            now = time.monotonic()
-            return 0 if as_of is None else int((now - min(as_of.values())) * 1000)
+        as_of = None if seen is None else seen.read_as_of.get(self._name)
+        if as_of:
+            return int((time.monotonic() - min(as_of.values())) * 1000)
         restored = [p for p, restored in self._replicas.held().items() if restored]
-        if not restored:
+        if not restored and seen is None:
             raise NotRestored(f"nothing of the table {self._name} is held here")
-        return max(self._replicas.replica(self._name, p).staleness_ms() for p in restored)
+        held = (self._replicas.replica(self._name, p).staleness_ms() for p in restored)
+        return max(held, default=0)
 
     @asynccontextmanager
     async def watching(self, key: str, changed: Callable[[], None]) -> AsyncIterator[None]:

@@ -1,6 +1,6 @@
 """How processes show each other that they are of one service: a secret that all of them have.
 
-A request is signed with the time, over its method, its target and its body. What was signed longer
+A request is signed with the time, over its method, its address and its body. What was signed longer
 ago than WINDOW_S counts no more; within it, whoever has seen a request could send it again, and
 would be told once more what was told already: nothing is changed by any of them.
 """
@@ -24,7 +24,7 @@ class Signing:
         self._secrets, self._clock = secrets, clock
 
     def sign(self, method: str, target: str, body: bytes = b"") -> dict[str, str]:
-        """Return the header of a request; `target` is its path with its query."""
+        """Return the header of a request; `target` is all of its address."""
         at = str(int(self._clock()))
         return {HEADER: f"t={at},v1={_mac(self._secrets[0], at, method, target, body)}"}
 
