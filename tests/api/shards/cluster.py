@@ -10,11 +10,13 @@ from aiohttp import web
 
 from api import tables as api_tables
 from api.application import create_app, create_runner
+from api.rate import Rates
 from api.shards.here import Partitions
 from api.shards.shard import Shard, Sharing
 from api.shards.sharded import Sharded
 from api.shards.spread import SPREADS
 from api.tables import Tables
+from api.tokens import Tokens
 from streams.engine.replica import NotRestored
 from tests.api.fakes import FakeTable, FakeWorker
 
@@ -144,6 +146,8 @@ class Process:
     asked: list[str] = field(default_factory=list)
     """The paths that others have asked for here."""
     alive: bool = True
+    going_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set nothing is answered."""
 
     @property
     def address(self) -> str:
@@ -171,7 +175,9 @@ class Cluster:
         self.copies = copies
         self.processes: list[Process] = []
 
-    async def add(self, slow: Collection[int] = ()) -> Process:
+    async def add(
+        self, slow: Collection[int] = (), tokens: Tokens | None = None, rates: Rates | None = None
+    ) -> Process:
         """Start one more, not yet among those who take part."""
         listening = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -184,11 +190,15 @@ class Cluster:
             linger_s=0.1,
         )
         tables = Tables.viewed(self.worker.resorts, shard.tables)
-        app = create_app(tables, self.worker, lambda: shard.problem, shard=shard)
+        app = create_app(
+            tables, self.worker, lambda: shard.problem, shard=shard, tokens=tokens, rates=rates
+        )
         process = Process(replicas, shard, create_runner(app))
+        process.going_on.set()
 
         async def note(request: web.Request, _: web.StreamResponse) -> None:
             process.asked.append(request.path)
+            await process.going_on.wait()
 
         app.on_response_prepare.append(note)
         await process.runner.setup()

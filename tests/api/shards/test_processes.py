@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -51,6 +52,15 @@ class Shared:
                 made = await api.call("POST", "/reservations", self.site.stay | body, named)
                 assert made.status in {201, 202}, made
                 self.made.append(made.body)
+
+    def restart(self, number: int) -> Api:
+        """Start one again, where it was; it is no more."""
+        before = self.apis[number]
+        before.process.wait()
+        self.apis[number] = self.add(int(before.origin.rpartition(":")[2]))
+        del self.apis[-1]
+        self.operators[number] = self.operators.pop()
+        return self.apis[number]
 
     def add(self, port: int) -> Api:
         """Start one of those who share."""
@@ -177,42 +187,64 @@ async def test_a_change_is_heard_at_each_process(shared: Shared) -> None:
             each.cancel()
 
 
+async def reading(shared: Shared, apis: list[Api], stop: asyncio.Event) -> None:
+    """Read all there is at each of these until told to stop."""
+    while not stop.is_set():
+        await asyncio.gather(*(read_all(shared, api) for api in apis))
+
+
+async def read_all(shared: Shared, api: Api) -> None:
+    """Read all there is: no error comes."""
+    for path in (*(f"/reservations/{row['reservation_id']}" for row in shared.made), *COLLECTIONS):
+        answer = await api.call("GET", path)
+        assert answer.status == 200, answer
+
+
 async def test_killed_one_is_answered_for_and_takes_its_part_again_when_it_is_back(
     shared: Shared,
 ) -> None:
     dead, *living = shared.apis
-    paths = [f"/reservations/{row['reservation_id']}" for row in shared.made]
     stop = asyncio.Event()
-
-    async def read(api: Api) -> int:
-        count = 0
-        while not stop.is_set():
-            for path in (*paths, *COLLECTIONS):
-                answer = await api.call("GET", path)
-                assert answer.status == 200, answer
-                count += 1
-        return count
-
     async with asyncio.TaskGroup() as together:
-        reading = [together.create_task(read(api)) for api in living]
+        together.create_task(reading(shared, living, stop))
         dead.kill()
-
-        async def taken_over() -> bool:
-            held = [await held_by(operators) for operators in shared.operators[1:3]]
-            both = {api.origin for api in living}
-            return all(set(who) == both for each in held for who in each.values())
-
-        await shows(taken_over)
+        await shows(lambda: hold_all(shared, 1, living))
         stop.set()
-    assert all(task.result() > 0 for task in reading)
-    back = shared.add(int(dead.origin.rpartition(":")[2]))
+    back = shared.restart(0)
     await shows(back.is_ready)
+    await shows(lambda: hold_all(shared, 1, shared.apis))
+    await read_all(shared, back)
 
-    async def shares() -> bool:
-        held = await held_by(shared.operators[1])
-        parts = [sum(api.origin in who for who in held.values()) for api in (*living, back)]
-        return len(held) == PARTITIONS and all(1 <= part <= 3 for part in parts)
 
-    await shows(shares)
-    for path in paths:
-        assert (await back.call("GET", path)).status == 200
+async def test_stopped_one_leaves_at_once_and_one_that_hangs_is_done_without(
+    shared: Shared,
+) -> None:
+    hanging, stopped, living = shared.apis
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as together:
+        together.create_task(reading(shared, [living], stop))
+        stopped.process.terminate()
+        await shows(lambda: hold_all(shared, 2, [hanging, living]))
+        hanging.process.send_signal(signal.SIGSTOP)
+        try:
+            await shows(lambda: hold_all(shared, 2, [living]))
+            await read_all(shared, living)
+        finally:
+            hanging.process.send_signal(signal.SIGCONT)
+        await shows(lambda: hold_all(shared, 2, [hanging, living]))
+        stop.set()
+    stopped = shared.restart(1)
+    await shows(stopped.is_ready)
+
+
+async def hold_all(shared: Shared, asked: int, apis: list[Api]) -> bool:
+    """Tell whether these share all partitions, each held twice if it can be, as one knows it."""
+    held = await held_by(shared.operators[asked])
+    addresses = {api.origin for api in apis}
+    parts = [sum(address in who for who in held.values()) for address in addresses]
+    return (
+        len(held) == PARTITIONS
+        and all(set(who) <= addresses for who in held.values())
+        and sum(parts) == PARTITIONS * min(2, len(apis))
+        and all(parts)
+    )

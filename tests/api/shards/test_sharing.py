@@ -78,6 +78,24 @@ async def test_while_one_is_dead_another_answers_without_an_error(
     assert all(len(process.replicas.held()) == PARTITIONS for process in living)
 
 
+async def test_one_that_hangs_is_given_up_and_left_out(
+    three: list[Process], rows: list[str]
+) -> None:
+    hanging, *others = three
+    hanging.going_on.clear()
+    for process in others:
+        assert [k for k, _ in await process.view("availability").scan()] == sorted(rows)
+    await until(lambda: all(hanging.address not in p.shard.held_by(0) for p in others))
+    hanging.asked.clear()
+    for row_key in rows:
+        assert await others[0].view("availability").get(row_key) == NIGHT
+    assert READ not in hanging.asked
+    hanging.going_on.set()
+    await until(
+        lambda: hanging.address in others[0].shard.held_by(next(iter(hanging.replicas.held())))
+    )
+
+
 async def test_without_any_holder_it_is_being_restored(
     three: list[Process], rows: list[str]
 ) -> None:
