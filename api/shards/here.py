@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from heapq import merge
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -155,5 +156,7 @@ async def _answer(ask: AnyAsk, held: dict[int, Noted[Any]]) -> object:
 
 def in_order(found: Iterable[Sorted], limit: int | None, *, reverse: bool = False) -> Sorted:
     """Merge what is in order already, as many as there may be."""
-    merged = list(merge(*found, key=itemgetter(0), reverse=reverse))
-    return merged[:limit]
+    lists = list(found)
+    if len(lists) == 1:
+        return lists[0]
+    return list(islice(merge(*lists, key=itemgetter(0), reverse=reverse), limit))

@@ -101,7 +101,7 @@ class Members:
             asked: Future[Any] | None = None
             asked_at = 0.0
             while not self._stopping.is_set():
-                consumer.poll(_POLL_S)  # errors too: the next look says whether it is a member
+                _poll(consumer)
                 if asked is None and time.monotonic() - asked_at >= LOOK_S:
                     found = admin.describe_consumer_groups([GROUP], request_timeout=ANSWER_S)
                     asked, asked_at = found[GROUP], time.monotonic()
@@ -139,6 +139,14 @@ class Members:
         except addresses.NoAddress:
             return False
         return True
+
+
+def _poll(consumer: Consumer) -> None:
+    """Take part; what goes wrong shows in who is a member."""
+    try:
+        consumer.poll(_POLL_S)
+    except KafkaException as error:
+        logger.info("taking part in %s: %s", GROUP, reason(error))
 
 
 def _read_nothing(consumer: Consumer, assigned: list[TopicPartition]) -> None:

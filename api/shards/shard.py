@@ -79,7 +79,7 @@ class Shard:
             return "who else shares the tables is not known yet"
         missing = self._holding.wanted(self._routing.rule) - self._here.restored
         if missing:
-            return self._replicas.problem or f"{len(missing)} partitions are being restored"
+            return self._replicas.problem or f"partitions that are being restored: {len(missing)}"
         return None
 
     @property

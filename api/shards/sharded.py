@@ -1,5 +1,6 @@
 """A table to read, of which this process holds some partitions and others the others."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -80,16 +81,23 @@ class Sharded(Generic[Row]):
     async def positions(self, prefix: str | None = None) -> dict[int, int]:
         """Return the next offset of each partition, all before it being in the rows.
 
-        Of those only that have keys which begin with `prefix`. What is read afterwards by the same
-        request is no older.
+        Of those only that have keys which begin with `prefix`; else of all but those that nobody
+        has. What is read afterwards by the same request is no older.
         """
-        topic_id = self.topic_id
         within = None if prefix is None else self._spread.of_prefix(prefix, self._count)
-        ask = Reached(table=self._name, partitions=self._one_or_all(within))
-        found = {p: at for told in await self._asking.ask(ask, topic_id) for p, at in told.items()}
+        partitions = self._one_or_all(within)
+        try:
+            found = await self._reached(partitions)
+        except NotRestored:
+            if len(partitions) == 1:
+                raise
+            each = await asyncio.gather(
+                *(self._reached((p,)) for p in partitions), return_exceptions=True
+            )
+            found = {p: at for told in each if isinstance(told, dict) for p, at in told.items()}
         seen = current()
         if seen is not None:
-            seen.note(topic_id, found)
+            seen.note(self.topic_id, found)
         return found
 
     async def changes_of(
@@ -176,6 +184,11 @@ class Sharded(Generic[Row]):
             changed()
 
         return self._watches.add(self._name, partition, key, group, told)
+
+    async def _reached(self, partitions: tuple[int, ...]) -> dict[int, int]:
+        ask = Reached(table=self._name, partitions=partitions)
+        found = await self._asking.ask(ask, self.topic_id)
+        return {p: at for told in found for p, at in told.items()}
 
     @property
     def _count(self) -> int:

@@ -142,6 +142,7 @@ class Process:
 
     replicas: Replicas
     shard: Shard
+    app: web.Application
     runner: web.AppRunner
     asked: list[str] = field(default_factory=list)
     """The paths that others have asked for here."""
@@ -193,7 +194,7 @@ class Cluster:
         app = create_app(
             tables, self.worker, lambda: shard.problem, shard=shard, tokens=tokens, rates=rates
         )
-        process = Process(replicas, shard, create_runner(app))
+        process = Process(replicas, shard, app, create_runner(app))
         process.going_on.set()
 
         async def note(request: web.Request, _: web.StreamResponse) -> None:

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
-from aiohttp import ClientSession, WSMsgType
+from aiohttp import ClientSession, WSMsgType, web
 from aiohttp.client_exceptions import WSServerHandshakeError
 
+from api.application import create_operators_app, create_runner
+from api.rate import Buckets, Rate, Rates
 from api.routes import operators_routes, routes
 from api.shards import internal
 from api.shards.asks import Get, HeldThere, Scan, Watch, decode_happened, decode_held, encode
 from api.shards.paths import HELD, READ, WATCH
 from api.shards.signing import HEADER, WINDOW_S, Signing
+from api.shards.spread import SPREADS
 from schemas.records import Availability
 from tests.api.shards.cluster import PARTITIONS, SECRET, Cluster, Process, until
+from tests.api.signing import bearer, verifier
 
 ALL = tuple(range(PARTITIONS))
 SCAN = encode(Scan(table="availability", partitions=ALL))
@@ -206,3 +210,50 @@ async def test_they_are_no_part_of_what_clients_are_told_of(alone: Process) -> N
     assert not ours & {route.path for route in (*routes(), *operators_routes())}
     status, document = await call(alone, "GET", "/openapi.json", b"", {})
     assert (status, b"/internal" in document) == (200, False)
+
+
+async def test_neither_a_token_nor_a_rate_is_asked_of_another_process(cluster: Cluster) -> None:
+    """With both configured; a token is no signature either."""
+    rates = Rates(address=Buckets(Rate(0.001, 1)))
+    guarded = await cluster.add(tokens=verifier(), rates=rates)
+    await cluster.take(guarded)
+    for _ in range(3):
+        headers = signed(guarded, "GET", HELD)
+        assert (await call(guarded, "GET", HELD, b"", headers))[0] == 200
+    operator = bearer("operator", "o")
+    for method, path, body in EVERY:
+        assert (await call(guarded, method, path, body, operator))[0] == 401
+    assert (await call(guarded, "GET", "/resorts", b"", operator))[0] == 200
+    assert (await call(guarded, "GET", "/resorts", b"", operator))[0] == 429
+
+
+async def test_operators_are_told_where_each_partition_is_held(
+    cluster: Cluster, three: list[Process]
+) -> None:
+    asked = three[0]
+    operators = create_runner(create_operators_app(asked.app))
+    await operators.setup()
+    listening = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(operators, listening).start()
+    async with (
+        ClientSession(f"http://127.0.0.1:{listening.getsockname()[1]}") as client,
+        client.get("/tables") as response,
+    ):
+        tables = {table["name"]: table for table in (await response.json())["tables"]}
+    await operators.cleanup()
+    for name in SPREADS:
+        held = {each["partition"]: each["held_by"] for each in tables[name]["partitions"]}
+        assert held == {p: asked.shard.held_by(p) for p in ALL}
+        assert all(len(who) == cluster.copies for who in held.values())
+
+
+async def test_it_is_ready_once_it_has_its_part_whatever_others_have(cluster: Cluster) -> None:
+    process = await cluster.add(slow=[2])
+    status, told = await call(process, "GET", "/readyz", b"", {})
+    assert (status, b"who else shares" in told) == (503, True)
+    process.shard.take_members(frozenset({process.address}))
+    await until(lambda: len(process.replicas.held()) == PARTITIONS)
+    status, told = await call(process, "GET", "/readyz", b"", {})
+    assert (status, b"that are being restored: 1" in told) == (503, True)
+    process.replicas.restore(2)
+    assert (await call(process, "GET", "/readyz", b"", {}))[0] == 200

@@ -109,6 +109,9 @@ async def test_without_any_holder_it_is_being_restored(
     with pytest.raises(NotRestored):
         await asked.view("availability").scan()
     assert not await asked.view("availability").reach({}, 0)
+    # What is held here is told all the same.
+    held = {p for p in asked.replicas.held() if asked.replicas.replica("availability", p).end}
+    assert (await asked.view("availability").positions()).keys() >= held
 
 
 @pytest.mark.parametrize("copies", [1])
