@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from api.shards.spread import SPREADS
 from hiresort.local.kafka import LocalKafka
 from hiresort.local.ports import free_port
 from tests.api.site import Answer, Api, Json, Site, shows
+from tests.api.test_two_processes import CHANGES, busy, hear, session, versions
 from topics.catalog import PARTITIONS
 
 CUSTOMERS = [f"shared-{number}" for number in range(8)]
@@ -214,6 +215,36 @@ async def test_killed_one_is_answered_for_and_takes_its_part_again_when_it_is_ba
     await shows(back.is_ready)
     await shows(lambda: hold_all(shared, 1, shared.apis))
     await read_all(shared, back)
+
+
+async def test_neither_a_session_nor_a_listener_sees_an_older_mypage_when_a_holder_is_killed(
+    shared: Shared,
+) -> None:
+    """Invariant 17: they ask the other two, whose partitions are the third's too, all the time."""
+    dead, *living = shared.apis
+    heard: dict[str, int] = {}
+    listener = asyncio.create_task(hear(living, heard))
+    async with asyncio.TaskGroup() as together:
+        in_session = together.create_task(session(living, shared.site))
+        for api, customer in product(living, ("one", "two")):
+            together.create_task(busy(api, shared.site, customer))
+        await shows(lambda: has_heard(heard))
+        assert not in_session.done()
+        dead.kill()
+    final = versions(await living[0].call("GET", "/mypage/two?limit=200"))
+
+    async def all_heard() -> bool:
+        assert not listener.done() or listener.result()
+        return heard == final
+
+    await shows(all_heard)
+    listener.cancel()
+    await shows(shared.restart(0).is_ready)
+
+
+async def has_heard(heard: dict[str, int]) -> bool:
+    """Tell whether it has come some way."""
+    return len(heard) > CHANGES / 2
 
 
 async def test_stopped_one_leaves_at_once_and_one_that_hangs_is_done_without(
