@@ -1,6 +1,7 @@
 """Processes that share the tables answer for each other, in one hop."""
 
 import asyncio
+from typing import NamedTuple
 
 import pytest
 
@@ -146,23 +147,65 @@ async def test_what_was_let_go_in_the_middle_of_it_is_asked_for_elsewhere(
     assert [k for k, _ in await asked.view("availability").scan()] == sorted(rows)
 
 
-async def test_a_request_sees_nothing_older_than_it_has_seen(
-    cluster: Cluster, three: list[Process]
-) -> None:
-    """One holder lags; whoever has read from the other is not answered by it."""
+class Roles(NamedTuple):
+    """Who holds ada's line, who is asked for it first, and who asks."""
+
+    asking: Process
+    first: Process
+    second: Process
+
+
+@pytest.fixture
+def roles(cluster: Cluster, three: list[Process]) -> Roles:
     partition, _ = cluster.log.put("mypage", key("ada", 1), line("ada", 1))
-    asked = next(process for process in three if not holds(process, partition))
-    ahead, lagging = (p for p in three if p is not asked)
-    lagging.replicas.stuck = True
-    for version in (2, 3, 4):
-        cluster.log.put("mypage", key("ada", 1), line("ada", 1, version))
-    position = ahead.replicas.replica("mypage", partition).positions()
+    by_address = {process.address: process for process in three}
+    asking = next(process for process in three if not holds(process, partition))
+    return Roles(asking, *(by_address[a] for a in asking.shard.held_by(partition)))
+
+
+async def version_of(asking: Process) -> int:
+    row = await asking.view("mypage").get(key("ada", 1))
+    assert row is not None
+    return int(row.version)
+
+
+async def test_a_request_sees_nothing_older_than_it_has_seen(
+    cluster: Cluster, roles: Roles
+) -> None:
+    """Who is asked first lags: what the client has seen elsewhere is not there yet."""
+    roles.first.replicas.stuck = True
+    partition, offset = cluster.log.put("mypage", key("ada", 1), line("ada", 1, 2))
+    assert await version_of(roles.asking) == 1
     with seeing() as seen:
-        seen.note("cluster/mypage", position)
-        row = await asked.view("mypage").get(key("ada", 1))
-        assert row is not None
-        assert row.version == 4
-        assert [len(await asked.view("mypage").changes_of("ada/", {}))] == [1]
+        seen.note("cluster/mypage", {partition: offset + 1})
+        assert await version_of(roles.asking) == 2
+        [(_, changed)] = await roles.asking.view("mypage").changes_of("ada/", {})
+        assert changed.row.version == 2
+    roles.second.replicas.stuck = True
+    partition, offset = cluster.log.put("mypage", key("ada", 1), line("ada", 1, 3))
+    with seeing() as seen:
+        seen.note("cluster/mypage", {partition: offset + 1})
+        with pytest.raises(NotRestored):
+            await version_of(roles.asking)
+
+
+async def test_who_is_told_of_a_change_sees_it_though_who_told_is_gone(
+    cluster: Cluster, roles: Roles
+) -> None:
+    with seeing():
+        told = asyncio.Event()
+        async with roles.asking.view("mypage").watching(key("ada", 1), told.set):
+            await told.wait()  # it is watched
+            told.clear()
+            roles.second.replicas.stuck = True
+            cluster.log.put("mypage", key("ada", 1), line("ada", 1, 2))
+            await told.wait()
+            await roles.first.die()
+            with pytest.raises(NotRestored):
+                await version_of(roles.asking)
+            roles.second.replicas.stuck = False
+            roles.second.replicas.follow()
+            assert await version_of(roles.asking) == 2
 
 
 async def test_what_is_watched_goes_on_when_its_holder_dies(
