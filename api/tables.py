@@ -60,6 +60,23 @@ class Tables:
         shown = await self.mypage.get(mypage_key(row.customer_id, reservation_id))
         return _unshown(row) if shown is None else shown
 
+    async def shown(self, rows: Sequence[Reservation]) -> list[MyPage]:
+        """Return these reservations as their customers see them."""
+        keys = [mypage_key(row.customer_id, row.reservation_id) for row in rows]
+        shown = await self.mypage.get_all(keys)
+        return [
+            _unshown(row) if line is None else line for row, line in zip(rows, shown, strict=True)
+        ]
+
+    async def reservations_of(self, payments: Sequence[Payment]) -> list[MyPage | None]:
+        """Return the reservation that each of these pays for, as `reservation` does."""
+        keys = [mypage_key(paid.customer_id, paid.reservation_id) for paid in payments]
+        shown = await self.mypage.get_all(keys)
+        return [
+            await self.reservation(paid.reservation_id) if line is None else line
+            for paid, line in zip(payments, shown, strict=True)
+        ]
+
 
 def followed() -> list[ReplicaOf[Any]]:
     """Return what is to be replicated."""

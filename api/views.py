@@ -1,6 +1,6 @@
 """How the API reads a table, wherever its rows are."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -77,6 +77,9 @@ class View(Aged, Reachable, Protocol[Row]):
 
     async def get(self, key: str) -> Row | None:
         """Return the row of a key."""
+
+    async def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of these keys, in their order."""
 
     async def scan(
         self,
@@ -204,6 +207,10 @@ class Local(Generic[Row]):
     async def get(self, key: str) -> Row | None:
         """Return the row of a key."""
         return self._held.get(key)
+
+    async def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of these keys, in their order."""
+        return [self._held.get(key) for key in keys]
 
     async def scan(
         self,

@@ -54,9 +54,9 @@ class Ask(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Get(Ask, frozen=True, kw_only=True):
-    """The row of a key, with its place."""
+    """The rows of these keys that there are, with their places, by key."""
 
-    key: Key
+    keys: tuple[Key, ...]
 
 
 class Scan(Ask, frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ decode_happened = msgspec.msgpack.Decoder(Happened).decode
 def decoder(ask: type[Ask], record: type[Record]) -> msgspec.msgpack.Decoder[Any]:
     """Return what reads the answer to this kind of ask about a table of these records."""
     found: Any = {
-        Get: Placed[record],  # type: ignore[valid-type]  # known when it runs
+        Get: dict[str, Placed[record]],  # type: ignore[valid-type]  # known when it runs
         Scan: list[tuple[str, record]],  # type: ignore[valid-type]
         Indexed: list[tuple[str, record]],  # type: ignore[valid-type]
         Reached: dict[int, int],

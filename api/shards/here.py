@@ -137,7 +137,8 @@ async def _answer(ask: AnyAsk, held: dict[int, Noted[Any]]) -> object:
     """Answer from the rows of these partitions. Raises NotRestored, Forgotten."""
     match ask:
         case Get():
-            return next((found for r in held.values() if (found := r.placed(ask.key))), None)
+            rows = ((key, r.placed(key)) for r in held.values() for key in ask.keys)
+            return {key: found for key, found in rows if found is not None}
         case Scan():
             limit, reverse = ask.limit, ask.reverse
             scans = [

@@ -33,7 +33,7 @@ from api.shards.spread import SPREADS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_ASK = 64 << 10
+LARGEST_ASK = 256 << 10
 LARGEST_WATCH = 8 << 10
 ASK_S = 5.0
 MOST_WATCHES = 50_000

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -41,9 +41,12 @@ class Sharded(Generic[Row]):
 
     async def placed(self, key: str) -> Placed[Row] | None:
         """Return the row of a key, with its place in the changelog."""
-        ask = Get(table=self._name, partitions=(self._partition(key),), key=key)
-        [found] = await self._asking.ask(ask, self.topic_id)
-        return found  # type: ignore[no-any-return]  # as it was decoded
+        return (await self._get(key)).get(key)
+
+    async def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of these keys, in their order."""
+        found = await self._get(*keys)
+        return [None if (at := found.get(key)) is None else at.row for key in keys]
 
     async def scan(
         self,
@@ -184,6 +187,12 @@ class Sharded(Generic[Row]):
             changed()
 
         return self._watches.add(self._name, partition, key, group, told)
+
+    async def _get(self, *keys: str) -> dict[str, Placed[Row]]:
+        partitions = tuple({self._partition(key) for key in keys})
+        ask = Get(table=self._name, partitions=partitions, keys=keys)
+        found = await self._asking.ask(ask, self.topic_id)
+        return {key: at for told in found for key, at in told.items()}
 
     async def _reached(self, partitions: tuple[int, ...]) -> dict[int, int]:
         ask = Reached(table=self._name, partitions=partitions)

@@ -118,7 +118,7 @@ def test_a_secret_is_replaced_one_after_the_other() -> None:
         (encode({"type": "Scan", "table": "mypage", "partitions": [-1]}), 400),
         (encode(Scan(table="resorts", partitions=(0,))), 400),
         (encode(Scan(table="mypage", partitions=(77,))), 421),
-        (encode(Get(table="mypage", partitions=(0,), key="k")) + b" " * (64 << 10), 413),
+        (encode(Get(table="mypage", partitions=(0,), keys=("k",))) + b" " * (256 << 10), 413),
     ],
 )
 async def test_what_can_not_be_asked_is_refused(alone: Process, body: bytes, status: int) -> None:

@@ -65,6 +65,20 @@ async def test_a_list_of_all_asks_as_few_as_can_answer(
         assert sum(each.asked.count(READ) for each in three) <= max(1, lacking)
 
 
+async def test_what_a_page_shows_is_asked_for_at_once(
+    cluster: Cluster, three: list[Process]
+) -> None:
+    lines = [(f"c{number % 9}", number) for number in range(100)]
+    for customer, at in lines:
+        cluster.log.put("mypage", key(customer, at), line(customer, at))
+    for process in three:
+        for each in three:
+            each.asked.clear()
+        found = await process.view("mypage").get_all([key(*which) for which in lines])
+        assert found == [line(*which) for which in lines]
+        assert sum(each.asked.count(READ) for each in three) <= len(three) - 1
+
+
 async def test_while_one_is_dead_another_answers_without_an_error(
     cluster: Cluster, three: list[Process], rows: list[str]
 ) -> None:

@@ -66,6 +66,9 @@ async def test_a_row_is_found_by_its_key(site: Site) -> None:
         assert placed.row == line(customer, at)
     assert await site.mypage.get("c1/jeju.999999") is None
     assert await site.mypage.placed("") is None
+    keys = ["c1/jeju.999999", *(key(customer, at) for customer, at in LINES)]
+    assert await site.mypage.get_all(keys) == [None, *(line(*which) for which in LINES)]
+    assert await site.mypage.get_all([]) == []
 
 
 async def test_rows_come_in_the_order_of_their_keys(site: Site) -> None:
