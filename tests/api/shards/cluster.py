@@ -177,7 +177,12 @@ class Cluster:
         self.processes: list[Process] = []
 
     async def add(
-        self, slow: Collection[int] = (), tokens: Tokens | None = None, rates: Rates | None = None
+        self,
+        slow: Collection[int] = (),
+        *,
+        tokens: Tokens | None = None,
+        rates: Rates | None = None,
+        secret: bytes = SECRET,
     ) -> Process:
         """Start one more, not yet among those who take part."""
         listening = socket.create_server(("127.0.0.1", 0))
@@ -186,7 +191,7 @@ class Cluster:
         replicas.slow = set(slow)
         shard = Shard(
             replicas,
-            Sharing(address, self.copies, (SECRET,), loopback=True),
+            Sharing(address, self.copies, (secret,), loopback=True),
             look_s=0.02,
             linger_s=0.1,
         )

@@ -1,15 +1,17 @@
 """Processes that share the tables answer for each other, in one hop."""
 
 import asyncio
+import socket
 from typing import NamedTuple
 
 import pytest
+from aiohttp import web
 
 from api.seen import seeing
 from api.shards.paths import READ
 from schemas.records import Availability
 from streams.engine.replica import NotRestored
-from tests.api.shards.cluster import PARTITIONS, Cluster, Process, until
+from tests.api.shards.cluster import PARTITIONS, SECRET, Cluster, Process, until
 from tests.api.shards.lines import key, line
 
 NIGHT = Availability(held=1, confirmed=0)
@@ -264,3 +266,74 @@ async def test_who_has_left_is_asked_as_long_as_it_answers(
     staying.shard.take_members(frozenset({staying.address}))
     await until(lambda: staying.shard.rule.get(0) == (staying.address,))
     assert len(await staying.view("availability").scan()) == len(rows)
+
+
+async def test_who_waits_for_what_nobody_has_goes_on_once_somebody_has(cluster: Cluster) -> None:
+    process = await cluster.add(slow=range(PARTITIONS))
+    process.shard.take_members(frozenset({process.address}))
+    await until(process.replicas.held)
+    waiting = asyncio.create_task(process.view("mypage").reach({}, 10))
+    told: list[int] = []
+    async with process.view("mypage").watching(key("ada", 1), lambda: told.append(1)):
+        await until(lambda: process.shard.problem)
+        assert not told
+        process.replicas.restore(*range(PARTITIONS))
+        assert await waiting
+        await until(lambda: told)
+
+
+async def test_what_is_watched_here_is_watched_elsewhere_once_it_moves(
+    cluster: Cluster, three: list[Process]
+) -> None:
+    partition, _ = cluster.log.put("mypage", key("ada", 1), line("ada", 1))
+    here = next(process for process in three if holds(process, partition))
+    others = [process for process in three if process is not here]
+    told: list[int] = []
+    async with here.view("mypage").watching_group("ada/", lambda: told.append(1)):
+        assert told, "it is told at once of what is here"
+        for process in others:
+            process.shard.take_members(frozenset(each.address for each in others))
+        await until(lambda: all(holds(process, partition) for process in others))
+        told.clear()
+        here.shard.take_members(frozenset(process.address for process in others))
+        await until(lambda: not here.replicas.held())
+        await until(lambda: told)
+        told.clear()
+        cluster.log.put("mypage", key("ada", 1), line("ada", 1, 2))
+        await until(lambda: told)
+        assert await version_of(here) == 2
+
+
+async def test_with_another_secret_nobody_is_answered_and_it_is_told_why(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, stranger = await cluster.add(), await cluster.add(secret=b"another of 32 characters or so")
+    members = frozenset({one.address, stranger.address})
+    for process in (one, stranger):
+        process.shard.take_members(members)
+        await until(lambda process=process: process.replicas.held())  # type: ignore[misc]
+    await until(lambda: "does not take our signature" in caplog.text)
+    assert one.shard.held_by(0) in ([one.address], [])
+    assert stranger.shard.held_by(0) in ([stranger.address], [])
+    assert SECRET.decode() not in caplog.text
+
+
+async def test_what_answers_nonsense_is_no_holder(cluster: Cluster, rows: list[str]) -> None:
+    """Something else listens at an address that somebody advertises."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"\xc1 no answer of ours")
+
+    other = web.Application()
+    other.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(other)
+    await runner.setup()
+    listening = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
+    process = await cluster.add()
+    nonsense = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    process.shard.take_members(frozenset({process.address, nonsense}))
+    await until(lambda: len(process.replicas.held()) == PARTITIONS)
+    assert [k for k, _ in await process.view("availability").scan()] == sorted(rows)
+    assert all(process.shard.held_by(p) == [process.address] for p in range(PARTITIONS))
+    await runner.cleanup()
