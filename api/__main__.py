@@ -14,9 +14,12 @@ from api.callback_reader import KINDS, CallbackReader, Unusable, reader_of
 from api.cross_origin import ANY, Origins
 from api.process import Served, serve
 from api.rate import Buckets, Network, Rate, Rates
+from api.shards import addresses
+from api.shards.shard import Sharing
 from api.token_keys import Unusable as NoKeys
 from api.token_keys import keys_at
 from api.tokens import Tokens, Wanted
+from connect.callbacks import read_secrets
 from streams import tracing
 from streams.engine import client_file
 from streams.engine.errors import EngineError
@@ -25,6 +28,7 @@ logger = logging.getLogger("api")
 
 LAST_PORT = 65535
 MOST_A_SECOND = 1_000_000
+MOST_HOLDERS = 16
 _SERVER = re.compile(r"[^,:/\s]+:([0-9]{1,5})|\[[0-9A-Fa-f:]+\]:([0-9]{1,5})", re.ASCII)
 
 
@@ -190,6 +194,35 @@ def _networks(
     help="Origin whose pages may call, credentials included; * for any, without. Repeated for "
     "several. Unless said: any without tokens, none with.",
 )
+@click.option(
+    "--shard",
+    is_flag=True,
+    envvar="HIRESORT_API_SHARD",
+    show_envvar=True,
+    help="Share the tables with other processes that are started so: each holds a part.",
+)
+@click.option(
+    "--advertise",
+    envvar="HIRESORT_API_ADVERTISE",
+    show_envvar=True,
+    help="Where the others reach this process, http://host:port. It is a name of its own, too.",
+)
+@click.option(
+    "--holders",
+    type=click.IntRange(1, MOST_HOLDERS),
+    default=2,
+    envvar="HIRESORT_API_HOLDERS",
+    show_default=True,
+    show_envvar=True,
+    help="By how many processes each part is held; the same for all of them.",
+)
+@click.option(
+    "--peers-secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="HIRESORT_API_PEERS_SECRET_FILE",
+    show_envvar=True,
+    help="File of the secrets that the processes know each other by, one a line, for us alone.",
+)
 def main(  # noqa: PLR0913 - an argument for each option
     *,
     host: str,
@@ -210,6 +243,10 @@ def main(  # noqa: PLR0913 - an argument for each option
     proxies: tuple[Network, ...],
     drain_seconds: float,
     allowed: tuple[str, ...],
+    shard: bool,
+    advertise: str | None,
+    holders: int,
+    peers_secret_file: Path | None,
 ) -> None:
     """Serve reservations over HTTP.
 
@@ -242,6 +279,9 @@ def main(  # noqa: PLR0913 - an argument for each option
                 trusted=proxies,
             ),
             drain_s=drain_seconds,
+            sharing=_sharing(advertise, holders, peers_secret_file, loopback=tokens is None)
+            if shard
+            else None,
             tokens=_tokens(tokens, Wanted(token_issuer or "", token_audience, token_role_claim)),
         )
         uvloop.run(serve(served))
@@ -256,6 +296,19 @@ def _buckets(a_second: float | None, default: float) -> Buckets | None:
 
 def _tokens(source: str | None, wanted: Wanted) -> Tokens | None:
     return None if source is None else Tokens(keys_at(source), wanted)
+
+
+def _sharing(
+    address: str | None, holders: int, secret_file: Path | None, *, loopback: bool
+) -> Sharing:
+    if address is None or secret_file is None:
+        raise click.UsageError("--shard takes --advertise and --peers-secret-file")
+    try:
+        addresses.check(address, loopback=loopback)
+        secrets = read_secrets(secret_file)
+    except ValueError as error:
+        raise click.UsageError(f"--shard: {error}") from None
+    return Sharing(address, holders, tuple(secrets), loopback=loopback)
 
 
 def _reader(gateway_kind: str, secret_file: Path | None) -> CallbackReader | None:

@@ -22,11 +22,14 @@ class Access(Enum):
     PUBLIC = "no token is asked for"
     EVERYONE = "whoever has a token"
     OPERATOR = "operators"
+    PEER = "the other processes, which sign: no token is any good"
 
 
 _ROLES: Mapping[Access, frozenset[Role]] = {
     Access.EVERYONE: frozenset({"customer", "service", "operator"}),
     Access.OPERATOR: frozenset({"operator"}),
+    # Answered before tokens are looked at; whatever comes as far as that is refused.
+    Access.PEER: frozenset(),
 }
 
 POLICY: Mapping[str, Access] = {
@@ -55,6 +58,9 @@ POLICY: Mapping[str, Access] = {
     "/tables/{name}": Access.OPERATOR,
     "/tables/{name}/{key}": Access.OPERATOR,
     "/metrics": Access.OPERATOR,
+    "/internal/held": Access.PEER,
+    "/internal/read": Access.PEER,
+    "/internal/watch": Access.PEER,
 }
 """By the route's path, whatever the method."""
 

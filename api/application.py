@@ -20,6 +20,7 @@ from api.keys import (
     BODIES,
     CALLBACKS,
     COMMANDS,
+    HELD_BY,
     LISTENERS,
     NOW,
     OBSERVED,
@@ -40,6 +41,8 @@ from api.rate import Rates, limit_address, limit_customer
 from api.requests import LARGEST_BODY
 from api.routes import operators_routes, routes
 from api.server import Runner
+from api.shards.internal import serve_peers
+from api.shards.shard import Shard
 from api.tables import Tables
 from api.tokens import Tokens
 from api.tracing import traced
@@ -71,17 +74,18 @@ def create_app(  # noqa: PLR0913 - what it is made of
     listeners: Listeners | None = None,
     rates: Rates | None = None,
     log: bool = False,
+    shard: Shard | None = None,
 ) -> web.Application:
     """Serve these tables and send commands there.
 
     `ready` tells why the tables can't be read yet, None once they can. `now`: ms since 1970.
     Without `callbacks` none of the gateway's is taken; without `origins` any page may call;
-    without `tokens` nobody is asked who they are. `log`: a line for each request.
+    without `tokens` nobody is asked who they are. `log`: a line for each request. `shard`: what
+    the tables are shared by with other processes, which ask here.
     """
     origins = origins or Origins()
-    app = web.Application(
-        middlewares=_middlewares(origins, tokens, rates or Rates()), client_max_size=LARGEST_BODY
-    )
+    through = _middlewares(origins, tokens, rates or Rates(), shared=shard is not None)
+    app = web.Application(middlewares=through, client_max_size=LARGEST_BODY)
     app[TABLES], app[COMMANDS], app[READY] = tables, commands, ready
     app[WAITS] = waits or Waits()
     app[POSITION_WAITS] = Waits(app[WAITS].most)
@@ -93,7 +97,10 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app[CALLBACKS] = callbacks
     app[TOKENS] = tokens
     app[RATES] = rates or Rates()
+    app[HELD_BY] = None if shard is None else shard.held_by
     app.add_routes(routes())
+    if shard is not None:
+        shard.add_routes(app)
     if tokens is not None:
         app.add_routes(operators_routes())
         register(app, app)
@@ -110,11 +117,15 @@ def create_app(  # noqa: PLR0913 - what it is made of
     return app
 
 
-def _middlewares(origins: Origins, tokens: Tokens | None, rates: Rates) -> list[Middleware]:
+def _middlewares(
+    origins: Origins, tokens: Tokens | None, rates: Rates, *, shared: bool
+) -> list[Middleware]:
     """Return what a request goes through, from the outside in; no more than it has to."""
     through: list[Middleware] = [observe, preflights(origins), answer_problems]
     if (tells := told_by()) is not None:
         through.insert(0, traced(tells))
+    if shared:
+        through.append(serve_peers)
     if rates.address is not None:
         through.append(limit_address)
     if tokens is not None:
@@ -128,7 +139,8 @@ def create_operators_app(app: web.Application) -> web.Application:
         middlewares=[observe, answer_problems, refuse_other_names, answer_conditions],
         client_max_size=LARGEST_BODY,
     )
-    operators[TABLES], operators[OBSERVED] = app[TABLES], app[OBSERVED]
+    operators[TABLES], operators[HELD_BY] = app[TABLES], app[HELD_BY]
+    operators[OBSERVED] = app[OBSERVED]
     register(operators, app)
     operators.add_routes(operators_routes())
 

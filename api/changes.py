@@ -81,6 +81,11 @@ class Feed:
         self._topic_id = self._mypage.topic_id
 
     @property
+    def told(self) -> Mapping[int, int]:
+        """What the listener has seen."""
+        return self._since or {}
+
+    @property
     def over(self) -> bool:
         """Whether the topic is no more that it was: what was seen says nothing any longer."""
         return self._mypage.topic_id != self._topic_id
@@ -88,7 +93,7 @@ class Feed:
     async def news(self) -> bytes:
         """Return the events that the listener lacks. Raises NotRestored."""
         # Asked for before the rows: what is told is never behind this.
-        reached = await self._mypage.positions()
+        reached = await self._mypage.positions(self.prefix)
         if self._since is not None:
             try:
                 changed = await self._mypage.changes_of(self.prefix, self._since)
@@ -157,19 +162,19 @@ async def _follow(
         try:
             await _send(request, response, await feed.news())
         except NotRestored:
-            await _restored(request)
+            await _restored(request, feed)
             await _send(request, response, HEARTBEAT)
             event.set()
     again_ms = RETRY_MS + random.randrange(SPREAD_MS)  # noqa: S311 - no secret
     await _send(request, response, f"retry: {again_ms}\n\n".encode())
 
 
-async def _restored(request: web.Request) -> None:
+async def _restored(request: web.Request, feed: Feed) -> None:
     """Wait until what is shown can be read again, a heartbeat for each table at most."""
     within_s, tables = request.app[LISTENERS].heartbeat_s, request.app[TABLES]
     with suppress(TimeoutError):
         async with request.app[POSITION_WAITS].limit(within_s):
-            await tables.mypage.reach({}, within_s)
+            await tables.mypage.reach(feed.told, within_s)
             await tables.resorts.reach({}, within_s)
 
 

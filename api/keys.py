@@ -34,5 +34,7 @@ TOKENS: web.AppKey[Tokens | None] = web.AppKey("tokens")
 RATES: web.AppKey["Rates"] = web.AppKey("rates")
 READY: web.AppKey[Callable[[], str | None]] = web.AppKey("ready")
 """Tells why the tables can't be read yet; None once they can."""
+HELD_BY: web.AppKey[Callable[[int], list[str]] | None] = web.AppKey("held_by")
+"""Tells where a partition can be read, among processes that share the tables; None: all is here."""
 NOW: web.AppKey[Callable[[], int]] = web.AppKey("now")
 """The time, in ms since 1970."""

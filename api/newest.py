@@ -22,8 +22,7 @@ async def reservations(request: web.Request) -> web.Response:
     """The newest reservations."""
     tables, shapes = reading(request)
     rows, links = await page(request, tables.reservations, _only(request), NEWEST)
-    shown = [await tables.reservation(row.reservation_id) for row in rows]
-    items = [shapes.reservation(row) for row in shown if row is not None]
+    items = map(shapes.reservation, await tables.shown(rows))
     body = shapes.collection("reservations", items, request.path, **links)
     return answer(body, tables.reservations, tables.mypage, tables.resorts)
 
@@ -48,7 +47,7 @@ async def payments(request: web.Request) -> web.Response:
     """The newest payments."""
     tables, shapes = reading(request)
     rows, links = await page(request, tables.payments, _only(request), NEWEST)
-    items = [shapes.payment(row, await tables.reservation(row.reservation_id)) for row in rows]
+    items = map(shapes.payment, rows, await tables.reservations_of(rows))
     body = shapes.collection("payments", items, request.path, **links)
     return answer(body, tables.payments, tables.mypage, tables.resorts)
 

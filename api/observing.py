@@ -22,6 +22,8 @@ CLIENT_GONE = 499
 """The status of what nobody waits for any more."""
 
 NO_ROUTE = "(none)"
+AMONG_PROCESSES = "/internal/"
+"""What processes ask each other is counted, and has no line: it is what the client asked one."""
 
 access_log = logging.getLogger("api.access")
 
@@ -60,7 +62,7 @@ def _note(request: web.Request, status: int, size: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = NO_ROUTE if resource is None else resource.canonical
     observed.note(route, request.method, status, seconds)
-    if not observed.log:
+    if not observed.log or route.startswith(AMONG_PROCESSES):
         return
     line: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),

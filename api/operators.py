@@ -7,7 +7,7 @@ from aiohttp import web
 
 from api import requests
 from api.answers import answer, not_found
-from api.keys import TABLES
+from api.keys import HELD_BY, TABLES
 from api.problems import Malformed, NotFound
 from api.requests import cursor_of, origin_of
 from api.resources import HeldPartition, KeyedRow, Link, Row, Rows, TableState, TableStates
@@ -80,10 +80,22 @@ async def _state(request: web.Request, name: str, view: View[Any]) -> TableState
         topic_id=topic_id,
         staleness_ms=stale_ms,
         partitions=[
-            HeldPartition(partition=partition, position=position, held_by=[origin_of(request)])
+            HeldPartition(
+                partition=partition,
+                position=position,
+                held_by=_held_by(request, name, partition),
+            )
             for partition, position in sorted(positions.items())
         ],
     )
+
+
+def _held_by(request: web.Request, name: str, partition: int) -> list[str]:
+    """Return where it can be read: the catalogue, and what nobody shares, here."""
+    held_by = request.app[HELD_BY]
+    if held_by is None or name == "resorts":
+        return [origin_of(request)]
+    return held_by(partition)
 
 
 def _views(held: Tables) -> dict[str, View[Any]]:

@@ -19,6 +19,9 @@ from api.cross_origin import Origins
 from api.observing import log_to_standard_output
 from api.rate import Rates
 from api.sending import KafkaSender
+from api.shards.kafka_shard import KafkaShard
+from api.shards.shard import Shard, Sharing
+from api.shards.spread import SPREADS
 from api.tables import Tables, followed
 from api.tokens import Tokens
 from streams.engine.replica import Replicas
@@ -46,6 +49,8 @@ class Served:
     rates: Rates
     drain_s: float = 0
     """How long to serve on, not ready, before the end."""
+    sharing: Sharing | None = None
+    """How the tables are shared with other processes; None: all of them are here."""
 
 
 async def serve(served: Served) -> None:
@@ -59,7 +64,7 @@ async def serve(served: Served) -> None:
         await served.tokens.keys.start()
     if served.access_log:
         log_to_standard_output()
-    replicas = Replicas(served.bootstrap, served.state, followed(), served.client)
+    held = _Held(served)
     sender = KafkaSender(served.bootstrap, served.client)
 
     stopped = asyncio.Event()
@@ -67,17 +72,17 @@ async def serve(served: Served) -> None:
     def why_not_ready() -> str | None:
         if stopped.is_set():
             return "this process is being stopped"
-        return None if replicas.ready else replicas.problem or "the tables are being restored"
+        return held.problem
 
     async def connect(_: web.Application) -> AsyncIterator[None]:
         await sender.start()
-        await replicas.start()
+        await held.start()
         yield
-        await replicas.stop()
+        await held.stop()
         await sender.stop()
 
     app = create_app(
-        Tables.of(replicas),
+        held.tables,
         sender,
         why_not_ready,
         callbacks=None if served.reader is None else Callbacks(served.reader, sender),
@@ -85,6 +90,7 @@ async def serve(served: Served) -> None:
         tokens=served.tokens,
         rates=served.rates,
         log=served.access_log,
+        shard=held.shard,
     )
     app.cleanup_ctx.append(connect)
     runner = create_runner(app)
@@ -107,11 +113,59 @@ async def serve(served: Served) -> None:
         address = f"http://{served.host}:{served.port}"
         logger.info("serving %s %s, Kafka on %s", address, asked, served.bootstrap)
         await stopped.wait()
+        await held.leave()
         with suppress(TimeoutError):
             await asyncio.wait_for(told_again.wait(), served.drain_s)
     finally:
         await operators.cleanup()
         await runner.cleanup()
+
+
+class _Held:
+    """What this process holds of the tables: all, or the catalogue and its part of the others."""
+
+    def __init__(self, served: Served) -> None:
+        everything, shared = followed(), SPREADS.keys() if served.sharing else ()
+        whole = [of for of in everything if of.name not in shared]
+        self._replicas = Replicas(served.bootstrap, served.state, whole, served.client)
+        self._shard = None
+        self.tables: Tables
+        if served.sharing is None:
+            self.tables = Tables.of(self._replicas)
+        else:
+            parts = [of for of in everything if of.name in shared]
+            folder = served.state / "shards"
+            self._shard = KafkaShard(served.bootstrap, folder, parts, served.client, served.sharing)
+            self.tables = Tables.viewed(self._replicas["resorts"], self._shard.tables)
+
+    @property
+    def shard(self) -> Shard | None:
+        """What the tables are shared by with other processes, if they are."""
+        return None if self._shard is None else self._shard.shard
+
+    @property
+    def problem(self) -> str | None:
+        """Why not all can be read that is held here, in one line, or None."""
+        if not self._replicas.ready:
+            return self._replicas.problem or "the tables are being restored"
+        return None if self._shard is None else self._shard.problem
+
+    async def start(self) -> None:
+        """Start to follow the tables."""
+        await self._replicas.start()
+        if self._shard is not None:
+            await self._shard.start()
+
+    async def leave(self) -> None:
+        """Let others take over; what is here can still be read."""
+        if self._shard is not None:
+            await self._shard.leave()
+
+    async def stop(self) -> None:
+        """Close the tables."""
+        if self._shard is not None:
+            await self._shard.stop()
+        await self._replicas.stop()
 
 
 def _open_files() -> None:

@@ -12,11 +12,16 @@ class Seen:
     What is behind a position is no part of it: (partition, 7) is what offset 6 has brought.
     """
 
-    __slots__ = ("expected", "positions")
+    __slots__ = ("expected", "positions", "read_as_of")
 
     def __init__(self) -> None:
         self.positions: dict[str, dict[int, int]] = {}
         self.expected: dict[str, int] = {}
+        self.read_as_of: dict[str, dict[int, float]] = {}
+        """By topic and partition: all that was committed before this instant was in what was read.
+
+        Of the monotonic clock; of the last read, and only of what other processes may have read.
+        """
 
     def note(self, topic_id: str, positions: Mapping[int, int]) -> None:
         """Add what was read of a topic."""
@@ -37,6 +42,11 @@ class Seen:
 
 
 _SEEN: ContextVar[Seen | None] = ContextVar("seen", default=None)
+
+
+def current() -> Seen | None:
+    """Return where it is noted what is read here, None if nobody asks."""
+    return _SEEN.get()
 
 
 class seeing:  # noqa: N801 - a statement; a generator's block would take each request longer

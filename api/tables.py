@@ -37,7 +37,12 @@ class Tables:
     def held(cls, rows: Mapping[str, Held[Any]]) -> "Tables":
         """Read rows that this process holds, by the table's name."""
         views = {name: Local(held) for name, held in rows.items() if name != "resorts"}
-        return cls(resorts=Remembered(rows["resorts"]), **views)
+        return cls.viewed(rows["resorts"], views)
+
+    @classmethod
+    def viewed(cls, resorts: Held[Resort], views: Mapping[str, View[Any]]) -> "Tables":
+        """Read rows wherever they are, by the table's name, but for the catalogue."""
+        return cls(resorts=Remembered(resorts), **views)
 
     @property
     def all(self) -> list[Reachable]:
@@ -54,6 +59,23 @@ class Tables:
             return None
         shown = await self.mypage.get(mypage_key(row.customer_id, reservation_id))
         return _unshown(row) if shown is None else shown
+
+    async def shown(self, rows: Sequence[Reservation]) -> list[MyPage]:
+        """Return these reservations as their customers see them."""
+        keys = [mypage_key(row.customer_id, row.reservation_id) for row in rows]
+        shown = await self.mypage.get_all(keys)
+        return [
+            _unshown(row) if line is None else line for row, line in zip(rows, shown, strict=True)
+        ]
+
+    async def reservations_of(self, payments: Sequence[Payment]) -> list[MyPage | None]:
+        """Return the reservation that each of these pays for, as `reservation` does."""
+        keys = [mypage_key(paid.customer_id, paid.reservation_id) for paid in payments]
+        shown = await self.mypage.get_all(keys)
+        return [
+            await self.reservation(paid.reservation_id) if line is None else line
+            for paid, line in zip(payments, shown, strict=True)
+        ]
 
 
 def followed() -> list[ReplicaOf[Any]]:

@@ -1,6 +1,6 @@
 """How the API reads a table, wherever its rows are."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -78,6 +78,9 @@ class View(Aged, Reachable, Protocol[Row]):
     async def get(self, key: str) -> Row | None:
         """Return the row of a key."""
 
+    async def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of these keys, in their order."""
+
     async def scan(
         self,
         start: str = "",
@@ -96,8 +99,11 @@ class View(Aged, Reachable, Protocol[Row]):
     async def placed(self, key: str) -> Placed[Row] | None:
         """Return the row of a key, with its place in the changelog."""
 
-    async def positions(self) -> dict[int, int]:
-        """Return the next offset of each partition, all before it being in the rows."""
+    async def positions(self, prefix: str | None = None) -> dict[int, int]:
+        """Return the next offset of each partition, all before it being in the rows.
+
+        `prefix`: no more than those of keys that begin so are asked for.
+        """
 
     async def changes_of(
         self, prefix: str, since: Mapping[int, int]
@@ -227,6 +233,10 @@ class Local(Generic[Row]):
         """Return the row of a key."""
         return self._held.get(key)
 
+    async def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of these keys, in their order."""
+        return [self._held.get(key) for key in keys]
+
     async def scan(
         self,
         start: str = "",
@@ -253,7 +263,7 @@ class Local(Generic[Row]):
         """Return the row of a key, with its place in the changelog."""
         return self._held.placed(key)
 
-    async def positions(self) -> dict[int, int]:
+    async def positions(self, prefix: str | None = None) -> dict[int, int]:  # noqa: ARG002 - all are here
         """Return the next offset of each partition, all before it being in the rows."""
         return self._held.positions()
 

@@ -56,7 +56,7 @@ RESORT = Resort(
 
 Row = TypeVar("Row")
 PARTITION = 3
-"""Of every row."""
+"""Of every row, unless said."""
 
 
 async def happens(look: Callable[[], object]) -> None:
@@ -69,7 +69,12 @@ async def happens(look: Callable[[], object]) -> None:
 class FakeTable(Generic[Row]):
     """Rows in a dict, written to one partition."""
 
-    def __init__(self, index: Callable[[str, Any], Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        index: Callable[[str, Any], Sequence[str]] | None = None,
+        partition: int = PARTITION,
+    ) -> None:
+        self.partition = partition
         self.rows: dict[str, Row] = {}
         self.offsets: dict[str, int] = {}
         self.end = 0
@@ -96,16 +101,16 @@ class FakeTable(Generic[Row]):
         self._reaching.release()
         for wanted, group, callback in [*self._watchers]:
             if wanted == key or group == group_of(key) or wanted is group is None:
-                callback(PARTITION, self.offsets[key], key, row)
+                callback(self.partition, self.offsets[key], key, row)
 
     def placed(self, key: str) -> Placed[Row] | None:
         """Return the row of a key, with its offset."""
         row = self.get(key)
-        return None if row is None else Placed(row, PARTITION, self.offsets.get(key, 0))
+        return None if row is None else Placed(row, self.partition, self.offsets.get(key, 0))
 
     def positions(self) -> dict[int, int]:
         """Return where the next row goes."""
-        return {PARTITION: self.end}
+        return {self.partition: self.end}
 
     def horizon(self) -> dict[int, int]:
         """Return where the next row goes: whoever reads sees all."""
@@ -118,11 +123,11 @@ class FakeTable(Generic[Row]):
     def changes_of(self, prefix: str, since: Mapping[int, int]) -> list[tuple[str, Placed[Row]]]:
         """Return rows written since, in the order in which they were."""
         self._check()
-        if since.get(PARTITION, self.forgotten) < self.forgotten:
+        if since.get(self.partition, self.forgotten) < self.forgotten:
             raise Forgotten("rows were deleted")
-        first = since.get(PARTITION, 0)
+        first = since.get(self.partition, 0)
         changed = sorted((self.offsets[k], k) for k in self.rows if k.startswith(prefix))
-        return [(k, Placed(self.rows[k], PARTITION, at)) for at, k in changed if at >= first]
+        return [(k, Placed(self.rows[k], self.partition, at)) for at, k in changed if at >= first]
 
     def _has(self, positions: Mapping[int, int]) -> bool:
         return self.restored and all(

@@ -99,20 +99,25 @@ class Site:
         about: Json = {"resort_id": self.resort_id, "check_in": "2036-12-24"}
         return about | {"nights": 1, "persons": 1}
 
-    async def api(self) -> Api:
+    async def api(self, *options: str, port: int | None = None) -> Api:
         """Start one more API process, and wait until it is ready."""
-        port = free_port()
-        started = Api(port, self._start("-m", "api", "--port", str(port)))
+        started = self.start_api(*options, port=port)
         await shows(started.is_ready)
         return started
 
-    async def worker(self) -> None:
-        """Start a worker that decides, and wait until it does."""
-        app = ("-m", "faust", "-A", "streams.reservations", "worker", "-l", "info")
-        self._start(*app, "--web-port", str(free_port()))
+    def start_api(self, *options: str, port: int | None = None) -> Api:
+        """Start one more API process."""
+        port = port or free_port()
+        return Api(port, self._start("-m", "api", "--port", str(port), *options))
+
+    async def worker(self, app: str = "streams.reservations") -> None:
+        """Start a worker, the one that decides unless said, and wait until it works."""
+        before = self._log.read_bytes().count(RESTORED) if self._log.exists() else 0
+        arguments = ("-m", "faust", "-A", app, "worker", "-l", "info")
+        self._start(*arguments, "--web-port", str(free_port()))
 
         async def restored() -> bool:
-            return RESTORED in self._log.read_bytes()
+            return self._log.read_bytes().count(RESTORED) > before
 
         await shows(restored)
 

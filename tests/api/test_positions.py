@@ -53,7 +53,7 @@ def read(headers: Mapping[str, str]) -> Position:
     [
         ("/reservations", {"reservations", "mypage", "resorts"}),
         ("/views", {"mypage", "resorts"}),
-        ("/payments", {"payments", "reservations", "mypage", "resorts"}),
+        ("/payments", {"payments", "mypage", "resorts"}),
         ("/issueds", {"tickets", "resorts"}),
         ("/mypage/ada", {"mypage", "resorts"}),
         ("/resorts", {"resorts"}),

@@ -1,0 +1,5 @@
+"""Where processes ask each other."""
+
+HELD = "/internal/held"
+READ = "/internal/read"
+WATCH = "/internal/watch"
