@@ -42,6 +42,12 @@ ANSWER_S = 2.0
 HEARTBEAT_S = 4.0
 """A connection over which nothing comes for so long is asked, and lost after half as long."""
 
+MOST_AT_ONCE = 64
+"""Reads that one process is asked for at a time: the time of others begins when their turn comes.
+
+So whoever has much to do is not taken for one that does not answer.
+"""
+
 MOST_CONNECTIONS = 4096
 """To one process: more than may wait for positions at once, as each of them has one."""
 
@@ -74,12 +80,16 @@ class Peer:
         self._session, self._signing = session, signing
         self._channel = Channel(self._connect, lambda: lost(self))
         self._refused = False
+        self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def ask(self, ask: AnyAsk) -> Told[Any]:
         """Return what it finds. Raises NotHere, Away."""
         body = encode(ask)
-        longest_s = ANSWER_S + (ask.within_s if isinstance(ask, Reach) else 0)
-        content = await self._call("POST", READ, body, longest_s)
+        if isinstance(ask, Reach):  # which may take its time
+            content = await self._call("POST", READ, body, ANSWER_S + ask.within_s)
+        else:
+            async with self._at_once:
+                content = await self._call("POST", READ, body, ANSWER_S)
         try:
             told = decoder(type(ask), SPREADS[ask.table].record).decode(content)
         except msgspec.MsgspecError as error:
