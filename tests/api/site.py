@@ -99,6 +99,10 @@ class Site:
         about: Json = {"resort_id": self.resort_id, "check_in": "2036-12-24"}
         return about | {"nights": 1, "persons": 1}
 
+    def customer(self, name: str) -> str:
+        """Name a customer whom no other test on this Kafka has."""
+        return f"{name}.{self.resort_id}"
+
     async def api(self, *options: str, port: int | None = None) -> Api:
         """Start one more API process, and wait until it is ready."""
         started = self.start_api(*options, port=port)

@@ -92,13 +92,14 @@ async def session(apis: list[Api], site: Site) -> None:
     """Read and write as one customer, each time elsewhere: nothing seen is ever unseen."""
     seen: dict[str, int] = {}
     token: dict[str, str] = {}
+    one = site.customer("one")
     free = site.stay | {"room_type": "free"}
     for api, other in [apis, apis[::-1]] * ROUNDS:
-        page = await api.call("GET", "/mypage/one?limit=200", headers=token)
+        page = await api.call("GET", f"/mypage/{one}?limit=200", headers=token)
         now = versions(page)
         assert all(now.get(which, 0) >= version for which, version in seen.items())
         token = {HEADER: page.headers[HEADER]}
-        made = await api.call("POST", "/reservations", free, token | {"X-Customer-Id": "one"})
+        made = await api.call("POST", "/reservations", free, token | {"X-Customer-Id": one})
         token = {HEADER: made.headers[HEADER]}
         seen = now | {made.body["reservation_id"]: made.body["version"]}
         ticket = await other.call("GET", made.body["_links"]["ticket"]["href"], headers=token)
@@ -106,13 +107,13 @@ async def session(apis: list[Api], site: Site) -> None:
         token = {HEADER: ticket.headers[HEADER]}
 
 
-async def hear(apis: list[Api], heard: dict[str, int]) -> None:
+async def hear(apis: list[Api], site: Site, heard: dict[str, int]) -> None:
     """Listen to one process and then to the next: what is heard of a reservation only rises."""
     last: dict[str, str] = {}
     for api in cycle(apis):
         async with (
             ClientSession(api.origin) as client,
-            client.get("/mypage/two/changes", headers=last) as response,
+            client.get(f"/mypage/{site.customer('two')}/changes", headers=last) as response,
         ):
             for _ in range(EVENTS_A_TIME):
                 event = await next_event(response.content)
@@ -146,12 +147,12 @@ async def test_neither_a_session_nor_a_listener_sees_an_older_mypage_after_a_new
     apis = [await site.api(), await site.api()]
     await site.worker()
     heard: dict[str, int] = {}
-    listener = asyncio.create_task(hear(apis, heard))
+    listener = asyncio.create_task(hear(apis, site, heard))
     async with asyncio.TaskGroup() as together:
         together.create_task(session(apis, site))
         for api, customer in product(apis, ("one", "two")):
-            together.create_task(busy(api, site, customer))
-    final = versions(await apis[0].call("GET", "/mypage/two?limit=200"))
+            together.create_task(busy(api, site, site.customer(customer)))
+    final = versions(await apis[0].call("GET", f"/mypage/{site.customer('two')}?limit=200"))
 
     async def all_heard() -> bool:
         assert not listener.done() or listener.result()

@@ -223,15 +223,17 @@ async def test_neither_a_session_nor_a_listener_sees_an_older_mypage_when_a_hold
     """Invariant 17: they ask the other two, whose partitions are the third's too, all the time."""
     dead, *living = shared.apis
     heard: dict[str, int] = {}
-    listener = asyncio.create_task(hear(living, heard))
+    listener = asyncio.create_task(hear(living, shared.site, heard))
     async with asyncio.TaskGroup() as together:
         in_session = together.create_task(session(living, shared.site))
         for api, customer in product(living, ("one", "two")):
-            together.create_task(busy(api, shared.site, customer))
+            together.create_task(busy(api, shared.site, shared.site.customer(customer)))
         await shows(lambda: has_heard(heard))
         assert not in_session.done()
         dead.kill()
-    final = versions(await living[0].call("GET", "/mypage/two?limit=200"))
+    final = versions(
+        await living[0].call("GET", f"/mypage/{shared.site.customer('two')}?limit=200")
+    )
 
     async def all_heard() -> bool:
         assert not listener.done() or listener.result()
