@@ -82,15 +82,15 @@ async def intend(messages: Any) -> None:
 async def settle(messages: Any) -> None:
     """Apply what the gateway said, once, and tell the reservation."""
     async for event in messages.events():
-        said = event.value
+        said, trace = event.value, carried(event)
         before = payments.get(said.reservation_id)
         outcome = judged(before, said)
         payment = answered(before, outcome)
         if payment is not None:
             payments[outcome.reservation_id] = payment
             intents.pop(outcome.step, None)
-            result = result_of(outcome)
-            await results.send(key=outcome.resort_id, value=result, headers=carried(event))
+            result, trace = result_of(outcome), traces.continued(outcome.step, trace)
+            await results.send(key=outcome.resort_id, value=result, headers=trace)
 
 
 @app.service

@@ -6,7 +6,7 @@ step goes on without its trace.
 
 import time
 
-from streams.tracing import Context, called
+from streams.tracing import PARENT, Context, called
 
 MOST = 10_000
 """Steps whose trace is remembered; of more the oldest are forgotten."""
@@ -41,7 +41,23 @@ class StepTraces:
             trace = self._traces[step] = called(trace, since_ns, outcome)
         return trace
 
+    def continued(self, step: str, trace: Context | None) -> Context | None:
+        """Return the headers for what comes of an outcome of this trace.
+
+        A callback has a trace of its own; the reservation goes on in the one that it began in.
+        """
+        known = self._traces.get(step)
+        if known is None or (trace is not None and _id_of(trace) == _id_of(known)):
+            return trace
+        return known
+
     def settled(self, step: str) -> None:
         """The step is over."""
         self._traces.pop(step, None)
         self._begun.pop(step, None)
+
+
+def _id_of(trace: Context) -> str | bytes:
+    parent = trace[PARENT]
+    assert parent is not None
+    return parent[3:35]

@@ -74,6 +74,17 @@ async def test_what_comes_of_an_outcome_carries_its_trace(payments: TopologyDriv
     assert headers(payments, "payment-results") == [SENT]
 
 
+async def test_what_comes_of_a_callback_goes_on_in_the_trace_of_its_request(
+    payments: TopologyDriver,
+) -> None:
+    callback: Headers = [("traceparent", PARENT.replace(b"4bf9", b"aaaa"))]
+    payments.send("payment-requests", RID, CHARGE, headers=SENT)
+    await payments.settle()
+    payments.send("payment-outcomes", RID, APPROVED, headers=callback)
+    await payments.settle()
+    assert headers(payments, "payment-results") == [SENT]
+
+
 async def test_a_command_that_is_moved_keeps_its_trace(reservations: TopologyDriver) -> None:
     elsewhere = (HERE + 1) % PARTITIONS
     reservations.send(
