@@ -25,5 +25,11 @@ def traced(tells: Tells) -> Middleware:
 
 
 def _sent(request: web.Request) -> dict[str, str | bytes | None]:
-    parent, state = (request.headers.get(name, "").encode() for name in (PARENT, STATE))
-    return context_of(parent, state) or {}
+    # what is not ASCII is malformed, and sent twice it is none
+    parents, states = (
+        [text.encode(errors="replace") for text in request.headers.getall(name, [])]
+        for name in (PARENT, STATE)
+    )
+    if len(parents) != 1:
+        return {}
+    return context_of(parents[0], b",".join(states)) or {}

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from api.problems import Unavailable
 from api.views import View
+from schemas.records import MyPage
 from streams.engine.replica import NotRestored
 from streams.tracing import waiting
 
@@ -50,12 +51,14 @@ class Waits:
             for view, key in watched:
                 await stack.enter_async_context(view.watching(key, event.set))
             stack.enter_context(self._wakeable(event))
-            stack.enter_context(waiting("wait for a row"))
+            saw = stack.enter_context(waiting("wait for a row"))
             try:
                 async with asyncio.timeout(within_s):
                     while (found := await _look(look)) is None and not self._closed:
                         await event.wait()
                         event.clear()
+                    if saw is not None and isinstance(found, MyPage):
+                        saw(found.status, found.version)
                     return found
             except TimeoutError:
                 return None

@@ -40,7 +40,7 @@ def create_app(name: str) -> faust.App:
     Its pages are on loopback, on the first free port from HIRESORT_WEB_PORT (6066) on.
     """
     try:
-        tracing.begin(f"hiresort-{name}", os.environ.get(tracing.VARIABLE))
+        tracing.begin(name, os.environ.get(tracing.VARIABLE))
     except tracing.Untraceable as refused:
         raise click.UsageError(str(refused)) from None
     bootstrap = os.environ.get("HIRESORT_BOOTSTRAP", "127.0.0.1:9092")

@@ -27,7 +27,8 @@ from schemas.records import Intent, PaymentOutcome
 from streams.app import create_app, table, topic
 from streams.domain.paying import answered, asked, intent_of, judged, result_of
 from streams.engine.metrics import Metrics
-from streams.tracing import Context, carried
+from streams.step_traces import StepTraces
+from streams.tracing import carried
 from topics import catalog
 
 if TYPE_CHECKING:
@@ -60,17 +61,7 @@ results = topic(app, catalog.PAYMENT_RESULTS)
 payments = table(app, catalog.PAYMENTS)
 intents = table(app, catalog.INTENTS)
 
-
-_traces: dict[str, Context] = {}
-"""The traces of steps in hand, for their outcomes: not kept, since nothing is decided by them."""
-MOST_TRACES = 10_000
-
-
-def _trace(step: str, headers: Context | None) -> None:
-    if headers is not None:
-        _traces[step] = headers
-        while len(_traces) > MOST_TRACES:
-            del _traces[next(iter(_traces))]
+traces = StepTraces()
 
 
 @app.agent(requests, name="intend")
@@ -79,26 +70,27 @@ async def intend(messages: Any) -> None:
     async for event in messages.events():
         request = event.value
         intent = intent_of(request)
-        _trace(intent.step, carried(event))
+        trace = carried(event)
         payment = asked(payments.get(request.reservation_id), intent)
         if payment is not None:
             payments[request.reservation_id] = payment
             intents[intent.step] = intent
+            traces.asked(intent.step, trace)
 
 
 @app.agent(outcomes, name="settle")
 async def settle(messages: Any) -> None:
     """Apply what the gateway said, once, and tell the reservation."""
     async for event in messages.events():
-        said = event.value
+        said, trace = event.value, carried(event)
         before = payments.get(said.reservation_id)
         outcome = judged(before, said)
         payment = answered(before, outcome)
         if payment is not None:
             payments[outcome.reservation_id] = payment
             intents.pop(outcome.step, None)
-            result = result_of(outcome)
-            await results.send(key=outcome.resort_id, value=result, headers=carried(event))
+            result, trace = result_of(outcome), traces.continued(outcome.step, trace)
+            await results.send(key=outcome.resort_id, value=result, headers=trace)
 
 
 @app.service
@@ -138,8 +130,9 @@ class Calls(Service):
         assert self.caller is not None
         if intent is None:
             self.caller.settled(step)
-            _traces.pop(step, None)
+            traces.settled(step)
         else:
+            traces.begun(step)
             self.caller.submit(intent, partition, inquire=False)
 
     async def _on_assigned(self, _app: Any, _assigned: Any, **_: Any) -> None:
@@ -151,7 +144,7 @@ class Calls(Service):
 
 
 async def _deliver(outcome: PaymentOutcome) -> None:
-    headers = _traces.get(outcome.step)
+    headers = traces.answered(outcome.step, outcome.kind)
     await (await outcomes.send(key=outcome.reservation_id, value=outcome, headers=headers))
 
 

@@ -33,6 +33,10 @@ class Untraceable(ValueError):
     """HIRESORT_TRACE asks for what can't be had; the text says what to do."""
 
 
+Saw = Callable[[str, int], None]
+"""Called with the status and version of the row that was waited for."""
+
+
 class Tells(Protocol):
     """What tells of traces; streams.spans.Spans does, by OpenTelemetry."""
 
@@ -42,8 +46,11 @@ class Tells(Protocol):
     def sending(self, topic: str) -> AbstractContextManager[Context]:
         """Tell of a record that is sent within the block, with the context that it gives."""
 
-    def waiting(self, name: str) -> AbstractContextManager[object]:
-        """Tell of a wait as long as the block."""
+    def called(self, context: Context, since_ns: int, outcome: str) -> Context:
+        """Tell of a step at the gateway that is over; returns the context of what comes of it."""
+
+    def waiting(self, name: str) -> AbstractContextManager[Saw]:
+        """Tell of a wait as long as the block, and of the state it calls back with."""
 
     def answering(
         self, name: str, context: Context, about: Mapping[str, str]
@@ -62,13 +69,34 @@ def begin(service: str, asked: str | None) -> None:
     """
     if not asked or _Told.by is not None:
         return
-    parts = urlsplit(asked)
-    if asked != CONSOLE and (parts.scheme not in ("http", "https") or not parts.hostname):
+    if asked != CONSOLE and not _is_address(asked):
         raise Untraceable(f"{VARIABLE} has to be {CONSOLE}, or http:// or https:// of a collector")
-    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+    if not _is_installed():
         raise Untraceable(f"{VARIABLE} takes OpenTelemetry: pip install 'hiresort[trace]'")
     spans = import_module("streams.spans")
     tell_by(spans.to_console(service) if asked == CONSOLE else spans.to_collector(service, asked))
+
+
+def _is_address(asked: str) -> bool:
+    try:
+        parts = urlsplit(asked)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:  # a port that is no number, or a bracket that is not closed
+        return False
+    # names and passwords are for OTEL_EXPORTER_OTLP_HEADERS: the SDK logs addresses
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname and has_port)
+        and ("@" not in parts.netloc)
+    )
+
+
+def _is_installed() -> bool:
+    try:
+        wanted = [find_spec(name) for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp")]
+    except ModuleNotFoundError:  # not even what they are in
+        return False
+    return None not in wanted
 
 
 def tell_by(tells: Tells | None) -> None:
@@ -97,7 +125,12 @@ def sending(topic: str) -> AbstractContextManager[Context | None]:
     return nullcontext() if _Told.by is None else _Told.by.sending(topic)
 
 
-def waiting(name: str) -> AbstractContextManager[object]:
+def called(context: Context, since_ns: int, outcome: str) -> Context:
+    """Return the headers for what the gateway said, asked by what carries `context`."""
+    return context if _Told.by is None else _Told.by.called(context, since_ns, outcome)
+
+
+def waiting(name: str) -> AbstractContextManager[Saw | None]:
     """Wait within the block, as part of the trace at hand."""
     return nullcontext() if _Told.by is None else _Told.by.waiting(name)
 

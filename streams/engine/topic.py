@@ -73,13 +73,15 @@ class Topic(faust.Topic):
         for stream in self.streams:
             stream.leave()
 
-    async def send(self, *, key: Any = None, value: Any = None, **options: Any) -> Any:
+    async def send(
+        self, *, key: Any = None, value: Any = None, headers: Any = None, **options: Any
+    ) -> Any:
         """Send a record; encoded now, so that what can't be encoded fails the record at hand."""
         batch = current.get()
         if batch is None:
-            return await super().send(key=key, value=value, **options)
-        if options or self._outlet is None:
-            self._join(batch, key, value, **options)
+            return await super().send(key=key, value=value, headers=headers, **options)
+        if headers or options or self._outlet is None:
+            self._join(batch, key, value, headers=headers, **options)
         else:
             self._outlet.send(batch, key, value)
         return JOINED

@@ -1,5 +1,6 @@
 """A request is part of its client's trace, and so is the record that it sends."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ async def test_a_request_goes_on_with_its_clients_trace(
     wait = await ended(told, "wait for a row")
     assert wait.parent is not None
     assert wait.parent.span_id == span.context.span_id
+    assert dict(wait.attributes or {}) == {"hiresort.status": "CONFIRMED", "hiresort.version": 3}
 
 
 async def test_a_request_without_a_trace_or_with_garbage_begins_one(
@@ -67,6 +69,37 @@ async def test_a_request_without_a_trace_or_with_garbage_begins_one(
     span = await ended(told, "GET /mypage/{id}")
     assert span.parent is None
     assert "ada" not in span.to_json()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [b"traceparent: 00-\xff\xfe"],
+        [b"traceparent: " + PARENT.encode(), b"traceparent: " + PARENT.encode()],
+        [b"tracestate: \xff"],
+        [b"traceparent: " + b"0" * 4000],
+    ],
+)
+async def test_a_trace_that_cannot_be_read_harms_no_request(
+    told: InMemorySpanExporter, origin: str, sent: list[bytes]
+) -> None:
+    reader, writer = await asyncio.open_connection(*origin.removeprefix("http://").split(":"))
+    lines = [b"GET /resorts HTTP/1.1", b"Host: here", *sent, b"Connection: close", b"", b""]
+    writer.write(b"\r\n".join(lines))
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    assert (await ended(told, "GET /resorts")).parent is None
+
+
+def test_of_an_error_its_text_is_not_told(told: InMemorySpanExporter) -> None:
+    spans = tracing.told_by()
+    assert spans is not None
+    for telling in (spans.waiting("wait"), spans.sending("a"), spans.answering("b", {}, {})):
+        with pytest.raises(ValueError, match="ada"), telling:
+            raise ValueError("ada owes 100")
+    finished = told.get_finished_spans()
+    assert len(finished) == 3
+    assert not [span.name for span in finished if "ada" in span.to_json()]
 
 
 async def test_a_failure_is_told_as_one(

@@ -1,17 +1,20 @@
 """A trace is carried on, whatever comes of a record, and decides nothing."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from streams import tracing
+from streams import spans, step_traces, tracing
 from streams.engine.driver import TopologyDriver
 from streams.engine.log import Headers
 from streams.placement import FORWARDED_FROM
-from streams.spans import Spans
+from streams.spans import Quiet, Spans
+from streams.step_traces import StepTraces
 from streams.tracing import LONGEST_STATE, Untraceable, context_of
 from tests.domain.examples import NOW, RID, SEORAK, approved, reserve
 from tests.streams.test_payments_topology import APPROVED, CHARGE
@@ -71,6 +74,17 @@ async def test_what_comes_of_an_outcome_carries_its_trace(payments: TopologyDriv
     assert headers(payments, "payment-results") == [SENT]
 
 
+async def test_what_comes_of_a_callback_goes_on_in_the_trace_of_its_request(
+    payments: TopologyDriver,
+) -> None:
+    callback: Headers = [("traceparent", PARENT.replace(b"4bf9", b"aaaa"))]
+    payments.send("payment-requests", RID, CHARGE, headers=SENT)
+    await payments.settle()
+    payments.send("payment-outcomes", RID, APPROVED, headers=callback)
+    await payments.settle()
+    assert headers(payments, "payment-results") == [SENT]
+
+
 async def test_a_command_that_is_moved_keeps_its_trace(reservations: TopologyDriver) -> None:
     elsewhere = (HERE + 1) % PARTITIONS
     reservations.send(
@@ -118,6 +132,7 @@ async def test_a_worker_that_tells_of_traces_tells_how_long_a_record_lay(
     assert dict(span.attributes or {}) == {
         "messaging.system": "kafka",
         "messaging.destination.name": "reservation-commands",
+        "messaging.operation.name": "receive",
         "messaging.operation.type": "receive",
         "messaging.destination.partition.id": str(HERE),
         "messaging.kafka.offset": 0,
@@ -128,6 +143,65 @@ async def test_a_worker_that_tells_of_traces_tells_how_long_a_record_lay(
     assert parent[1].split(b"-")[1:3] == [b"%032x" % TRACE_ID, b"%016x" % span.context.span_id]
 
 
+def test_a_step_goes_on_with_the_trace_of_its_request() -> None:
+    steps = StepTraces()
+    steps.asked("s", {"traceparent": PARENT})
+    steps.begun("s")
+    assert steps.answered("s", "APPROVED") == {"traceparent": PARENT}
+    steps.settled("s")
+    assert steps.answered("s", "APPROVED") is None
+
+
+def test_the_oldest_traces_of_steps_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_traces, "MOST", 2)
+    steps = StepTraces()
+    for step in ("a", "b", "c"):
+        steps.asked(step, {"traceparent": PARENT})
+    assert [steps.answered(step, "APPROVED") is None for step in "abc"] == [True, False, False]
+
+
+def test_a_call_of_the_gateway_is_told_once_however_often_its_outcome_is_sent(
+    told: InMemorySpanExporter,
+) -> None:
+    steps = StepTraces()
+    steps.asked("s", {"traceparent": PARENT})
+    steps.begun("s")
+    headers = steps.answered("s", "APPROVED")
+    assert steps.answered("s", "APPROVED") == headers
+    (span,) = told.get_finished_spans()
+    assert (span.name, span.kind.name) == ("call gateway", "CLIENT")
+    assert dict(span.attributes or {}) == {"hiresort.outcome": "APPROVED"}
+    assert headers == {"traceparent": b"00-%032x-%016x-01" % (TRACE_ID, span.context.span_id)}
+
+
+def test_a_collector_that_is_away_costs_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    class Collector(InMemorySpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            if self._stopped:
+                raise ConnectionError
+            return super().export(spans)
+
+    collector = Collector()
+    quiet = Quiet(collector)
+    caplog.set_level("INFO")
+    for collector._stopped in (True, True, True, False, False, True):
+        quiet.export([])
+    assert [line.levelname for line in caplog.records] == ["WARNING", "INFO", "WARNING"]
+
+
+def test_a_collector_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "EXPORT_S", 0.01)
+    hangs = Event()
+
+    class Hanging(InMemorySpanExporter):
+        def shutdown(self) -> None:
+            hangs.wait(60)
+
+    Spans("test", SimpleSpanProcessor(Hanging())).close()
+    assert not hangs.is_set()
+    hangs.set()
+
+
 async def test_without_a_trace_nothing_is_told(
     told: InMemorySpanExporter, reservations: TopologyDriver
 ) -> None:
@@ -136,7 +210,13 @@ async def test_without_a_trace_nothing_is_told(
     assert told.get_finished_spans() == ()
 
 
-@pytest.mark.parametrize("asked", ["yes", "ftp://here", "http://", "grpc://here:4317"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("yes", "ftp://here", "http://", "grpc://here:4317"),
+        *("http://[", "http://here:x", "http://here:0", "https://ada:secret@here"),
+    ],
+)
 def test_what_cannot_be_told_to_is_refused(asked: str) -> None:
     with pytest.raises(Untraceable, match="has to be console, or http://"):
         tracing.begin("test", asked)
