@@ -30,6 +30,7 @@ from api.keys import (
     TABLES,
     TOKENS,
     WAITS,
+    WRITTEN,
 )
 from api.listeners import Listeners
 from api.metrics import register
@@ -47,6 +48,7 @@ from api.tables import Tables
 from api.tokens import Tokens
 from api.tracing import traced
 from api.waiting import Waits
+from api.written import Written
 from streams.tracing import told_by
 
 SHUTDOWN_S = 10.0
@@ -93,6 +95,7 @@ def create_app(  # noqa: PLR0913 - what it is made of
     app[BODIES] = Bodies()
     app[OBSERVED] = Observed(log=log)
     app[ACCEPTED] = Accepted()
+    app[WRITTEN] = Written()
     app[NOW] = now or _clock
     app[CALLBACKS] = callbacks
     app[TOKENS] = tokens

@@ -14,6 +14,7 @@ from api.observed import Observed
 from api.tables import Tables
 from api.tokens import Tokens
 from api.waiting import Waits
+from api.written import Written
 
 if TYPE_CHECKING:
     from api.rate import Rates
@@ -26,6 +27,7 @@ POSITION_WAITS = web.AppKey("position_waits", Waits)
 LISTENERS = web.AppKey("listeners", Listeners)
 BODIES = web.AppKey("bodies", Bodies)
 OBSERVED = web.AppKey("observed", Observed)
+WRITTEN = web.AppKey("written", Written)
 ACCEPTED = web.AppKey("accepted", Accepted)
 CALLBACKS: web.AppKey[Callbacks | None] = web.AppKey("callbacks")
 """None while no secret to verify callbacks with is configured."""

@@ -3,8 +3,9 @@
 from aiohttp import web
 
 from api import requests
-from api.answers import answer
+from api.answers import answer, encoded
 from api.caller import caller_of
+from api.keys import WRITTEN
 from api.newest import page
 from api.problems import NotAllowed
 from api.queries import reading
@@ -19,9 +20,13 @@ async def mypage(request: web.Request) -> web.Response:
         raise NotAllowed("another-customer", "this mypage is another customer's")
     tables, shapes = reading(request)
     rows, links = await page(request, tables.mypage, customer_id, PAGE)
-    items = map(shapes.reservation, rows)
-    body = {
-        "customer_id": customer_id,
-        **shapes.collection("reservations", items, request.path, **links),
-    }
+    resorts = [tables.resorts.get(each) for each in dict.fromkeys(row.resort_id for row in rows)]
+
+    def written() -> bytes:
+        items = map(shapes.reservation, rows)
+        embedded = shapes.collection("reservations", items, request.path, **links)
+        return encoded({"customer_id": customer_id, **embedded})
+
+    of = (shapes.origin, customer_id, links.get("next"))
+    body = request.app[WRITTEN].body(of, [*rows, *resorts], written)
     return answer(body, tables.mypage, tables.resorts)

@@ -29,12 +29,12 @@ class Shapes:
     """The shapes of one answer: its links begin with `origin`, names are looked up in `resorts`."""
 
     def __init__(self, origin: str, resorts: Held[Resort]) -> None:
-        self._origin = origin
+        self.origin = origin
         self._resorts = resorts
 
     def reservation(self, row: MyPage) -> resources.Reservation:
         """Return a reservation with its history."""
-        origin, row_id = self._origin, row.reservation_id
+        origin, row_id = self.origin, row.reservation_id
         links = {
             "self": Link(f"{origin}/reservations/{row_id}"),
             "mypage": Link(f"{origin}/mypage/{row.customer_id}"),
@@ -153,7 +153,7 @@ class Shapes:
         return {"_embedded": {name: list(items)}, "_links": self._links({"self": path, **links})}
 
     def _links(self, paths: Mapping[str, str]) -> dict[str, Link]:
-        origin = self._origin
+        origin = self.origin
         return {name: Link(href=origin + path) for name, path in paths.items()}
 
     def _shown(self, row: MyPage) -> dict[str, Any]:

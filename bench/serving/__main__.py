@@ -2,6 +2,7 @@
 
     python -m bench.serving             # some five minutes
     python -m bench.serving --quick     # one, to see that it works; writes nothing
+    python -m bench.serving --reads     # the reads alone; writes nothing
 
 The system is the one of `hiresort up`, in a folder of its own: one API, one worker of each kind,
 the sandbox answering at once. The load comes from a process of its own.
@@ -60,8 +61,8 @@ class Plan:
 QUICK = Plan(read_s=1.5, rounds=1, post_s=3.0)
 
 
-def measure(plan: Plan) -> Figures:
-    """Do all of it."""
+def measure(plan: Plan, *, posts: bool = True) -> Figures:
+    """Do all of it, or the reads alone."""
     with (
         tempfile.TemporaryDirectory(prefix="hiresort-bench-") as folder,
         local_run(Path(folder), {}) as running,
@@ -70,7 +71,7 @@ def measure(plan: Plan) -> Figures:
         if not catalogue.followed(bootstrap, catalogue.load(bootstrap, resorts()), UP_S):
             raise RuntimeError("the resorts were not read")
         origin = running.address("HIRESORT_API")
-        posts = asyncio.run(_posts(origin, plan))
+        told = asyncio.run(_posts(origin, plan) if posts else _one(origin))
         with _constant(origin) as constant:
             ports = {"constant": constant, "mypage": urlsplit(origin).port or 0}
             quiet = _reads(ports, plan)
@@ -83,8 +84,14 @@ def measure(plan: Plan) -> Figures:
         "plan": vars(plan),
         "reads": quiet,
         "reads_busy": busy,
-        "posts": posts,
+        "posts": told,
     }
+
+
+async def _one(origin: str) -> Figures:
+    async with api_at(origin) as api:
+        await _reserve_one(api)
+    return {}
 
 
 async def _posts(origin: str, plan: Plan) -> Figures:
@@ -150,21 +157,24 @@ def _busy(running: LocalRun) -> Iterator[None]:
 
 def _reads(ports: dict[str, int], plan: Plan) -> Figures:
     """Read from each in turn; of the rounds the median of each figure counts."""
-    rounds: dict[str, list[Figures]] = {name: [] for name in ports}
+    asked = {name: (port, False) for name, port in ports.items()}
+    asked["mypage_anew"] = (ports["mypage"], True)
+    rounds: dict[str, list[Figures]] = {name: [] for name in asked}
     for _ in range(plan.rounds):
-        for name, port in ports.items():
-            rounds[name].append(_read(port, plan))
+        for name, (port, anew) in asked.items():
+            rounds[name].append(_read(port, plan, anew=anew))
     return {
         name: {figure: median(each[figure] for each in told) for figure in told[0]}
         for name, told in rounds.items()
     }
 
 
-def _read(port: int, plan: Plan) -> Figures:
+def _read(port: int, plan: Plan, *, anew: bool) -> Figures:
     command = [
         *(sys.executable, "-m", "bench.serving.reading", "--port", str(port)),
         *("--path", f"/mypage/{CUSTOMER}", "--connections", str(plan.connections)),
         *("--seconds", str(plan.read_s)),
+        *(["--anew"] if anew else []),
     ]
     told = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     figures: Figures = json.loads(told.stdout)
@@ -175,9 +185,10 @@ def main() -> None:
     """Parse the command line, measure, and tell."""
     parser = argparse.ArgumentParser(description="Measure the API.")
     parser.add_argument("--quick", action="store_true", help="a minute, and write nothing")
-    quick = parser.parse_args().quick
-    figures = measure(QUICK if quick else Plan())
-    if quick:
+    parser.add_argument("--reads", action="store_true", help="the reads alone, and write nothing")
+    given = parser.parse_args()
+    figures = measure(QUICK if given.quick else Plan(), posts=not given.reads)
+    if given.quick or given.reads:
         click.echo(json.dumps(figures, indent=2))
         return
     name = time.strftime("%Y-%m-%d-%H%M-api.json")

@@ -2,13 +2,14 @@
 
     python -m bench.serving.constant --port PORT < BODY
 
-It is served by the options that the API is served by.
+It is served by the options and the event loop that the API is served by.
 """
 
 import argparse
 import asyncio
 import sys
 
+import uvloop
 from aiohttp import web
 
 from api.application import create_runner
@@ -32,7 +33,7 @@ def main() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(description="Serve a constant.")
     parser.add_argument("--port", type=int, required=True)
-    asyncio.run(serve(parser.parse_args().port, sys.stdin.buffer.read()))
+    uvloop.run(serve(parser.parse_args().port, sys.stdin.buffer.read()))
 
 
 if __name__ == "__main__":

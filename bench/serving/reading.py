@@ -3,7 +3,8 @@
     python -m bench.serving.reading --port PORT --path PATH --connections 16 --seconds 8
 
 Tells as JSON how long each answer took. It speaks just enough HTTP for that: a client library would
-take more time than the server.
+take more time than the server. With --anew each request calls the server by another name, which the
+links of its answer begin with: no page of it was written before.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
 
 READY = b"HTTP/1.1 200 "
 _LENGTH = b"\r\nContent-Length: "
@@ -19,8 +22,8 @@ _LENGTH = b"\r\nContent-Length: "
 class Connection(asyncio.Protocol):
     """One connection, until it is time to stop."""
 
-    def __init__(self, request: bytes, until: float, times: list[float]) -> None:
-        self._request, self._until, self._times = request, until, times
+    def __init__(self, asked: Iterator[bytes], until: float, times: list[float]) -> None:
+        self._asked, self._until, self._times = asked, until, times
         self._got = bytearray()
         self._began = 0.0
         self._transport: asyncio.Transport
@@ -64,18 +67,25 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(exc)
 
     def _ask(self) -> None:
+        request = next(self._asked)
         self._began = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
 
-async def read(port: int, path: str, connections: int, seconds: float) -> list[float]:
+def requests(port: int, path: str, *, anew: bool) -> Iterator[bytes]:
+    """Yield what is sent, one after the other."""
+    for number in count():
+        host = f"h{number}" if anew else "127.0.0.1"
+        yield f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+
+
+async def read(port: int, asked: Iterator[bytes], connections: int, seconds: float) -> list[float]:
     """Return how long each answer took, in seconds. Raises RuntimeError for any but 200."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
     times: list[float] = []
     until = time.perf_counter() + seconds
     loop = asyncio.get_running_loop()
     begun = [
-        await loop.create_connection(lambda: Connection(request, until, times), "127.0.0.1", port)
+        await loop.create_connection(lambda: Connection(asked, until, times), "127.0.0.1", port)
         for _ in range(connections)
     ]
     await asyncio.gather(*(connection.done for _, connection in begun))
@@ -89,8 +99,10 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--anew", action="store_true")
     given = parser.parse_args()
-    times = sorted(asyncio.run(read(given.port, given.path, given.connections, given.seconds)))
+    asked = requests(given.port, given.path, anew=given.anew)
+    times = sorted(asyncio.run(read(given.port, asked, given.connections, given.seconds)))
     told = {
         "requests": len(times),
         "per_s": len(times) / given.seconds,

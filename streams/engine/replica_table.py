@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from confluent_kafka import Message
 
 from .errors import EngineError, StateMismatch
+from .replica_reading import RowsRead
 from .replica_rows import (
     INDEX,
     LAYOUT,
@@ -81,6 +82,7 @@ class Replica(Generic[Row]):
         self._touched_at = 0.0
         self._watchers: Watchers[Row] = Watchers()
         self._reaching = Reaching(self._has_reached)
+        self._read = RowsRead(self._decoded)
 
     @property
     def restored(self) -> bool:
@@ -107,8 +109,9 @@ class Replica(Generic[Row]):
         raw = key.encode()
         with self._swapping:
             found = self._readable().get(raw)
-        row = None if found is None else self._decoded(raw, value(found))
-        return None if found is None or row is None else Placed(row, *place(found))
+        if found is None or (row := self._read.row(raw, found)) is None:
+            return None
+        return Placed(row, *place(found))
 
     def scan(
         self,
@@ -134,17 +137,17 @@ class Replica(Generic[Row]):
     ) -> list[tuple[str, Row]]:
         """Return (index text, row) where the index text starts so, behind `after`, in order.
 
-        Raises NotRestored.
+        A row that is read again unchanged is mostly the same object. Raises NotRestored.
         """
         start = INDEX + (prefix if after is None else after).encode()
         found: list[tuple[str, Row]] = []
         with self._swapping:
             store = self._readable()
-            for entry, key in store.scan(start, INDEX + prefix.encode() + b"\xff"):
+            for entry, key in store.scan_through(start, INDEX + prefix.encode() + b"\xff"):
                 if after is not None and entry == start:
                     continue
                 raw = store.get(key)
-                row = None if raw is None else self._decoded(key, value(raw))
+                row = None if raw is None else self._read.row(key, raw)
                 if row is not None:
                     found.append((entry[len(INDEX) :].decode(), row))
                 if len(found) == limit:
@@ -160,10 +163,9 @@ class Replica(Generic[Row]):
         """
         raw = prefix.encode()
         with self._swapping:
-            store = self._readable()
             changed = [
                 (place(found), key, found)
-                for key, found in store.scan(raw, raw + b"\xff")
+                for key, found in self._readable().scan(raw, raw + b"\xff")
                 if place(found)[1] >= since.get(place(found)[0], 0)
             ]
         # After the rows were read: deletions that show in them are noted before they do.
@@ -375,10 +377,9 @@ class Replica(Generic[Row]):
         self, start: bytes, end: bytes, *, reverse: bool, limit: int | None
     ) -> list[tuple[str, Row]]:
         with self._swapping:
-            store = self._readable()
             decoded = (
                 (raw.decode(), self._decoded(raw, value(found)))
-                for raw, found in store.scan(start, end, reverse=reverse)
+                for raw, found in self._readable().scan(start, end, reverse=reverse)
             )
             return list(islice(((key, row) for key, row in decoded if row is not None), limit))
 

@@ -77,6 +77,10 @@ class Store:
         self._scans.add(scan)
         return scan
 
+    def scan_through(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows as scan() has them, for who ends it before the store is closed."""
+        return self._scan(start, end, reverse=False)
+
     def _scan(
         self, start: bytes, end: bytes | None, *, reverse: bool
     ) -> Generator[tuple[bytes, bytes], None, None]:

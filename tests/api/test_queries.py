@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from msgspec.structs import replace
 
 from schemas.records import Availability
-from tests.api.fakes import FakeWorker
+from tests.api.fakes import RESORT, FakeWorker
 
 STAY = {"resort_id": "jeju", "check_in": "2026-12-24", "nights": 1, "persons": 1}
 TABLE_PATHS = (
@@ -68,6 +69,22 @@ async def test_a_page_that_cannot_be_is_a_problem_of_the_client(
 ) -> None:
     problem = await get(client, f"/mypage/ada?{query}", 400)
     assert problem["type"] == "urn:hiresort:problem:malformed"
+
+
+async def test_mypage_that_was_asked_for_before_shows_what_has_changed_since(
+    client: ClientSession, worker: FakeWorker
+) -> None:
+    def shown(body: dict[str, Any]) -> list[tuple[str, str]]:
+        return [(row["resort"], row["status"]) for row in body["_embedded"]["reservations"]]
+
+    [made] = await reserve(client, "a")
+    before = [await get(client, "/mypage/ada") for _ in range(2)]
+    assert [shown(body) for body in before] == [[("Jeju Hallasan Resort", "CONFIRMED")]] * 2
+    worker.resorts.put("jeju", replace(RESORT, name="Jeju"))
+    assert shown(await get(client, "/mypage/ada")) == [("Jeju", "CONFIRMED")]
+    async with client.delete(f"/reservations/{made}"):
+        assert shown(await get(client, "/mypage/ada")) == [("Jeju", "CANCELLED")]
+    assert before[0] == before[1]
 
 
 async def test_a_customer_without_reservations_has_an_empty_mypage(client: ClientSession) -> None:

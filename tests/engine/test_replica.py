@@ -10,6 +10,8 @@ from confluent_kafka import Message
 from hiresort.local.kafka import LocalKafka
 from streams.engine import replica_changelogs, replica_table
 from streams.engine.replica import NotRestored, Replica, ReplicaOf, Replicas
+from streams.engine.replica_reading import RowsRead
+from streams.engine.replica_rows import kept_at
 from tests.engine.changelog import WITHIN_S, Changelog, number, shows
 
 
@@ -76,6 +78,33 @@ async def test_rows_are_found_by_the_texts_of_their_index(tmp_path: Path) -> Non
     replica.apply([record(4, "b", None)], {})
     assert replica.indexed("") == [("1/a", 13), ("1/x", 11), ("2/c", 25)]
     replica.close()
+
+
+async def test_a_row_is_read_of_its_bytes_once_until_it_is_written_again(tmp_path: Path) -> None:
+    read: list[bytes] = []
+
+    def noted(content: bytes) -> int:
+        read.append(content)
+        return int(content)
+
+    of = ReplicaOf("numbers", "numbers-changelog", noted)
+    replica = restored(of, tmp_path, record(0, "a", "1"), record(1, "b", "1"))
+    assert [replica.get(key) for key in ("a", "a", "b", "b")] == [1, 1, 1, 1]
+    replica.apply([record(2, "a", "2")], {})
+    assert [replica.get("a"), replica.get("a")] == [2, 2]
+    replica.apply([record(3, "a", None)], {})
+    assert replica.get("a") is None
+    assert read == [b"1", b"1", b"2"]
+    replica.close()
+
+
+async def test_only_so_many_rows_are_remembered() -> None:
+    rows = RowsRead(lambda _, content: [content], most=2)
+    a, b = (rows.row(b"", kept_at(0, at) + b"1") for at in (0, 1))
+    assert rows.row(b"", kept_at(0, 0) + b"1") is a
+    rows.row(b"", kept_at(0, 2) + b"1")
+    assert rows.row(b"", kept_at(0, 1) + b"1") is b
+    assert rows.row(b"", kept_at(0, 0) + b"1") is not a
 
 
 async def test_nothing_is_said_before_the_end_was_reached(tmp_path: Path) -> None:
