@@ -337,3 +337,20 @@ async def test_what_answers_nonsense_is_no_holder(cluster: Cluster, rows: list[s
     assert [k for k, _ in await process.view("availability").scan()] == sorted(rows)
     assert all(process.shard.held_by(p) == [process.address] for p in range(PARTITIONS))
     await runner.cleanup()
+
+
+async def test_the_only_holder_is_asked_though_it_did_not_answer_a_moment_ago(
+    cluster: Cluster, rows: list[str]
+) -> None:
+    """Better late than never: it may have been busy."""
+    holder = await cluster.add()
+    await cluster.take(holder)
+    asking = await cluster.add(slow=range(PARTITIONS))
+    asking.shard.take_members(frozenset({holder.address, asking.address}))
+    await until(lambda: asking.shard.held_by(0))
+    holder.going_on.clear()
+    await until(lambda: not asking.shard.held_by(0))
+    reading = asyncio.create_task(asking.view("availability").get(rows[0]))
+    await until(lambda: READ in holder.asked)
+    holder.going_on.set()
+    assert await reading == NIGHT
