@@ -81,6 +81,7 @@ class Peer:
         self._channel = Channel(self._connect, lambda: lost(self))
         self._refused = False
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
+        self._missed = 0
 
     async def ask(self, ask: AnyAsk) -> Told[Any]:
         """Return what it finds. Raises NotHere, Away."""
@@ -88,7 +89,10 @@ class Peer:
         if isinstance(ask, Reach):  # which may take its time
             content = await self._call("POST", READ, body, ANSWER_S + ask.within_s)
         else:
+            missed = self._missed
             async with self._at_once:
+                if self._missed != missed:
+                    raise Away(f"{self.address} did not answer who was before")
                 content = await self._call("POST", READ, body, ANSWER_S)
         try:
             told = decoder(type(ask), SPREADS[ask.table].record).decode(content)
@@ -135,6 +139,7 @@ class Peer:
                 content = await _content(response)
                 status = response.status
         except _lost as error:
+            self._missed += 1
             raise Away(f"{self.address} does not answer: {type(error).__name__}") from None
         self._note_refused(refused=status == HTTPStatus.UNAUTHORIZED)
         if status == HTTPStatus.MISDIRECTED_REQUEST:
