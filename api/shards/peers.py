@@ -30,12 +30,12 @@ from api.shards.asks import (
 )
 from api.shards.channel import Channel
 from api.shards.paths import HELD, READ, WATCH
+from api.shards.patience import patience
 from api.shards.signing import Signing
 from api.shards.spread import SPREADS
 
 logger = logging.getLogger(__name__)
 
-CONNECT_S = 0.5
 ANSWER_S = 2.0
 """Over it another holder is asked. It is more than a holder waits for what was seen elsewhere."""
 
@@ -61,7 +61,7 @@ def create_session() -> ClientSession:
     return ClientSession(
         connector=TCPConnector(limit=0, limit_per_host=MOST_CONNECTIONS, keepalive_timeout=15),
         cookie_jar=DummyCookieJar(),
-        timeout=ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S),
+        timeout=ClientTimeout(total=None, sock_connect=None),  # patience() has them
         trust_env=False,
     )
 
@@ -81,6 +81,7 @@ class Peer:
         self._channel = Channel(self._connect, lambda: lost(self))
         self._refused = False
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
+        self._missed = 0
 
     async def ask(self, ask: AnyAsk) -> Told[Any]:
         """Return what it finds. Raises NotHere, Away."""
@@ -88,7 +89,10 @@ class Peer:
         if isinstance(ask, Reach):  # which may take its time
             content = await self._call("POST", READ, body, ANSWER_S + ask.within_s)
         else:
+            missed = self._missed
             async with self._at_once:
+                if self._missed != missed:
+                    raise Away(f"{self.address} did not answer who was before")
                 content = await self._call("POST", READ, body, ANSWER_S)
         try:
             told = decoder(type(ask), SPREADS[ask.table].record).decode(content)
@@ -122,17 +126,20 @@ class Peer:
     async def _call(self, method: str, path: str, body: bytes, within_s: float) -> bytes:
         """Return the body of a good answer. Raises NotHere, Away."""
         try:
-            async with self._session.request(
-                method,
-                self.address + path,
-                data=body or None,
-                headers=self._signing.sign(method, self.address + path, body),
-                allow_redirects=False,
-                timeout=ClientTimeout(total=within_s, sock_connect=CONNECT_S),
-            ) as response:
+            async with (
+                patience(within_s),
+                self._session.request(
+                    method,
+                    self.address + path,
+                    data=body or None,
+                    headers=self._signing.sign(method, self.address + path, body),
+                    allow_redirects=False,
+                ) as response,
+            ):
                 content = await _content(response)
                 status = response.status
         except _lost as error:
+            self._missed += 1
             raise Away(f"{self.address} does not answer: {type(error).__name__}") from None
         self._note_refused(refused=status == HTTPStatus.UNAUTHORIZED)
         if status == HTTPStatus.MISDIRECTED_REQUEST:
@@ -143,7 +150,7 @@ class Peer:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[ClientWebSocketResponse]:
-        async with asyncio.timeout(ANSWER_S):
+        async with patience(ANSWER_S):
             socket = await self._session.ws_connect(
                 self.address + WATCH,
                 headers=self._signing.sign("GET", self.address + WATCH),

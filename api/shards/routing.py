@@ -71,7 +71,7 @@ class Routing:
         self.changed()
 
     def miss(self, holder: Holder) -> None:
-        """Know that a process does not answer; it is left out until it does."""
+        """Know that a process does not answer; others come before it until it does."""
         self._away |= {address for address, peer in self._peers.items() if peer is holder}
         self.changed()
 
@@ -94,7 +94,7 @@ class Routing:
         """Return whom to ask, one after the other, without those that were.
 
         This process, those that have it; where there is none those that are to have it, as they may
-        by now.
+        by now, or had it when they answered last.
         """
         sure = self._sure.get(partition)
         if sure is None:
@@ -102,8 +102,15 @@ class Routing:
         left = [holder for holder in sure if (holder, partition) not in tried]
         if left:
             return left
-        named = (self._peers.get(a) for a in self.rule.get(partition, ()) if a not in self._away)
-        return [h for h in named if h is not None and (h, partition) not in tried]
+        named = [a for a in self.rule.get(partition, ()) if a in self._peers]
+        had = [a for a, partitions in self._restored.items() if partition in partitions]
+        last = dict.fromkeys((*(a for a in named if a not in self._away), *had, *named))
+        return [h for a in last if ((h := self._peers[a]), partition) not in tried]
+
+    def watchable(self, partition: int) -> list[Holder]:
+        """Return who may tell of changes: as candidates(), but for those that do not answer."""
+        away = [self._peers[address] for address in self._away if address in self._peers]
+        return [holder for holder in self.candidates(partition) if holder not in away]
 
     def shares(
         self, partitions: Collection[int], tried: Collection[tuple[Holder, int]]

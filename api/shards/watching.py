@@ -82,12 +82,12 @@ class Watches:
     def renew(self) -> None:
         """Find another holder for what has none, or one that can't answer any longer."""
         for watched in list(self._all):
-            able = self._routing.candidates(watched.partition)
+            able = self._routing.watchable(watched.partition)
             if watched.holder not in able:
                 self._subscribe(watched)
 
     def _subscribe(self, watched: _Watched) -> None:
-        for holder in self._routing.candidates(watched.partition):
+        for holder in self._routing.watchable(watched.partition):
             try:
                 watched.subscribe(holder)
             except Unanswered:

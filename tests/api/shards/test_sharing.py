@@ -9,6 +9,7 @@ from aiohttp import web
 
 from api.seen import seeing
 from api.shards.paths import READ
+from api.shards.peers import MOST_AT_ONCE
 from schemas.records import Availability
 from streams.engine.replica import NotRestored
 from tests.api.shards.cluster import PARTITIONS, SECRET, Cluster, Process, until
@@ -111,6 +112,21 @@ async def test_one_that_hangs_is_given_up_and_left_out(
     await until(
         lambda: hanging.address in others[0].shard.held_by(next(iter(hanging.replicas.held())))
     )
+
+
+async def test_whoever_queues_for_one_that_hangs_goes_to_another(
+    three: list[Process], rows: list[str]
+) -> None:
+    asked, *others = three
+    elsewhere = next(k for k in rows if not holds(asked, partition_of(asked, k)))
+    first = asked.shard.held_by(partition_of(asked, elsewhere))[0]
+    hanging = next(process for process in others if process.address == first)
+    hanging.going_on.clear()
+    view = asked.view("availability")
+    found = await asyncio.gather(*(view.get(elsewhere) for _ in range(4 * MOST_AT_ONCE)))
+    assert set(found) == {NIGHT}
+    assert hanging.asked.count(READ) <= MOST_AT_ONCE
+    hanging.going_on.set()
 
 
 async def test_without_any_holder_it_is_being_restored(
@@ -337,3 +353,20 @@ async def test_what_answers_nonsense_is_no_holder(cluster: Cluster, rows: list[s
     assert [k for k, _ in await process.view("availability").scan()] == sorted(rows)
     assert all(process.shard.held_by(p) == [process.address] for p in range(PARTITIONS))
     await runner.cleanup()
+
+
+async def test_the_only_holder_is_asked_though_it_did_not_answer_a_moment_ago(
+    cluster: Cluster, rows: list[str]
+) -> None:
+    """Better late than never: it may have been busy."""
+    holder = await cluster.add()
+    await cluster.take(holder)
+    asking = await cluster.add(slow=range(PARTITIONS))
+    asking.shard.take_members(frozenset({holder.address, asking.address}))
+    await until(lambda: asking.shard.held_by(0))
+    holder.going_on.clear()
+    await until(lambda: not asking.shard.held_by(0))
+    reading = asyncio.create_task(asking.view("availability").get(rows[0]))
+    await until(lambda: READ in holder.asked)
+    holder.going_on.set()
+    assert await reading == NIGHT
