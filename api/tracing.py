@@ -1,11 +1,12 @@
 """Requests as spans; there only where HIRESORT_TRACE asks for it. See streams/tracing.py."""
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from api.observing import NO_ROUTE
 from api.problems import Handler
 from streams.tracing import PARENT, STATE, Tells, context_of
+
+_OTHER = "_OTHER"
 
 
 def traced(tells: Tells) -> Middleware:
@@ -13,15 +14,27 @@ def traced(tells: Tells) -> Middleware:
 
     @web.middleware
     async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
-        resource = request.match_info.route.resource
-        route = NO_ROUTE if resource is None else resource.canonical
-        about = {"http.request.method": request.method, "http.route": route}
-        with tells.answering(f"{request.method} {route}", _sent(request), about) as answered:
+        name, about = _named(request)
+        with tells.answering(name, _sent(request), about) as answered:
             response = await handler(request)
             answered(response.status)
             return response
 
     return trace
+
+
+def _named(request: web.Request) -> tuple[str, dict[str, str]]:
+    """Return a span's name and attributes by OpenTelemetry's conventions: of templates and words.
+
+    What is said by no route's template is not told, nor a method that is not HTTP's own.
+    """
+    method = request.method if request.method in hdrs.METH_ALL else _OTHER
+    about = {"http.request.method": method}
+    name = "HTTP" if method == _OTHER else method
+    resource = request.match_info.route.resource
+    if resource is None:
+        return name, about
+    return f"{name} {resource.canonical}", about | {"http.route": resource.canonical}
 
 
 def _sent(request: web.Request) -> dict[str, str | bytes | None]:

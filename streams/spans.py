@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
+from time import time_ns
 from typing import Any
 
 from opentelemetry import context, trace
@@ -113,7 +114,7 @@ class Spans:
                 "messaging.kafka.offset": record.offset,
                 "hiresort.record": type(event.value).__name__,
             },
-            start_time=record.timestamp_ms * 1_000_000,
+            start_time=_written_ns(record.timestamp_ms),
         )
         span.end()
         return _injected(trace.set_span_in_context(span))
@@ -190,6 +191,15 @@ def _about(topic: str, operation: str) -> dict[str, Any]:
         "messaging.operation.name": operation,
         "messaging.operation.type": operation,
     }
+
+
+def _written_ns(timestamp_ms: int) -> int:
+    """When a record was written, as far as its producer's clock can be believed.
+
+    A time that does not fit into a span would lose all that go to the collector with it.
+    """
+    now_ns = time_ns()
+    return min(timestamp_ms * 1_000_000, now_ns) if timestamp_ms > 0 else now_ns
 
 
 def _extracted(carrier: Context) -> context.Context:

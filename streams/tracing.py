@@ -19,6 +19,8 @@ CONSOLE = "console"
 PARENT, STATE = "traceparent", "tracestate"
 LONGEST_STATE = 512
 """Bytes that the W3C asks everybody to carry on; more is left behind."""
+MOST_MEMBERS = 32
+"""Of a tracestate, by the W3C."""
 
 Context = dict[str, str | bytes | None]
 """The headers of a record, or of a request, that say what trace it is part of."""
@@ -26,7 +28,11 @@ Context = dict[str, str | bytes | None]
 _PARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
 )
-_STATE = re.compile(rb"[ -~]+", re.ASCII)
+_MEMBER = re.compile(
+    rb"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    rb"=[ -+\--<>-~]{0,255}[!-+\--<>-~]",
+    re.ASCII,
+)
 
 
 class Untraceable(ValueError):
@@ -139,6 +145,11 @@ def context_of(parent: bytes | None, state: bytes | None) -> Context | None:
     """Return what is a trace context of these two headers, None if it is none."""
     if parent is None or not _PARENT.fullmatch(parent):
         return None
-    if state is None or len(state) > LONGEST_STATE or not _STATE.fullmatch(state):
-        return {PARENT: parent}
-    return {PARENT: parent, STATE: state}
+    return {PARENT: parent, STATE: state} if state and _is_state(state) else {PARENT: parent}
+
+
+def _is_state(state: bytes) -> bool:
+    if len(state) > LONGEST_STATE:
+        return False
+    members = [member.strip(b" \t") for member in state.split(b",")]
+    return len(members) <= MOST_MEMBERS and all(map(_MEMBER.fullmatch, members))

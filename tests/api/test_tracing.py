@@ -72,6 +72,22 @@ async def test_a_request_without_a_trace_or_with_garbage_begins_one(
 
 
 @pytest.mark.parametrize(
+    ("method", "name", "about"),
+    [
+        ("GET", "GET", {"http.request.method": "GET", "http.response.status_code": 404}),
+        ("PROPFIND", "HTTP", {"http.request.method": "_OTHER", "http.response.status_code": 404}),
+    ],
+)
+async def test_of_a_path_that_is_no_route_nothing_is_told(
+    told: InMemorySpanExporter, client: ClientSession, method: str, name: str, about: object
+) -> None:
+    async with client.request(method, "/ada") as response:
+        assert response.status == 404
+    span = await ended(told, name)
+    assert dict(span.attributes or {}) == about
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         [b"traceparent: 00-\xff\xfe"],

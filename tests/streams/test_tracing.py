@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -15,7 +17,7 @@ from streams.engine.log import Headers
 from streams.placement import FORWARDED_FROM
 from streams.spans import Quiet, Spans
 from streams.step_traces import StepTraces
-from streams.tracing import LONGEST_STATE, Untraceable, context_of
+from streams.tracing import MOST_MEMBERS, Untraceable, context_of
 from tests.domain.examples import NOW, RID, SEORAK, approved, reserve
 from tests.streams.test_payments_topology import APPROVED, CHARGE
 from topics.catalog import PARTITIONS
@@ -115,14 +117,28 @@ async def test_what_is_no_trace_is_left_behind(reservations: TopologyDriver, sen
     assert headers(reservations, "reservation-events") == [[]]
 
 
-@pytest.mark.parametrize("state", [b"a" * (LONGEST_STATE + 1), b"a=\n", "a=é".encode()])
-def test_a_state_that_nobody_has_to_carry_is_left_behind(state: bytes) -> None:
+@pytest.mark.parametrize(
+    "state",
+    [
+        *(b"", b"ada", b"a=", b"a=1,", b"a=1=2", b"A=1", b"1a=1", b"a=\n", "a=é".encode()),
+        b"a=" + b"1" * 257,
+        b"a=1," * MOST_MEMBERS + b"a=1",
+        b",".join([b"a=" + b"1" * 250] * 3),
+    ],
+)
+def test_what_is_no_state_that_one_has_to_carry_is_left_behind(state: bytes) -> None:
     assert context_of(PARENT, state) == {"traceparent": PARENT}
 
 
+@pytest.mark.parametrize("state", [b"a=1", b"a=1, b@c-d=x y", b"1a@b=~"])
+def test_a_state_is_carried_as_it_came(state: bytes) -> None:
+    assert context_of(PARENT, state) == {"traceparent": PARENT, "tracestate": state}
+
+
 async def test_a_worker_that_tells_of_traces_tells_how_long_a_record_lay(
-    told: InMemorySpanExporter, reservations: TopologyDriver
+    told: InMemorySpanExporter, reservations: TopologyDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(spans, "time_ns", lambda: (NOW + 1) * 1_000_000)
     reservations.send("reservation-commands", "seorak", reserve(), headers=SENT)
     await reservations.settle()
     (span,) = told.get_finished_spans()
@@ -141,6 +157,18 @@ async def test_a_worker_that_tells_of_traces_tells_how_long_a_record_lay(
     ((parent, _state),) = headers(reservations, "reservation-events")
     assert parent[1] is not None
     assert parent[1].split(b"-")[1:3] == [b"%032x" % TRACE_ID, b"%016x" % span.context.span_id]
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, NOW + 2, 2**63 - 1])
+def test_a_producers_clock_loses_no_spans(
+    told: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, timestamp_ms: int
+) -> None:
+    monkeypatch.setattr(spans, "time_ns", lambda: NOW * 1_000_000)
+    record = SimpleNamespace(topic="a", partition=1, offset=2, timestamp_ms=timestamp_ms)
+    tracing.carried(SimpleNamespace(headers=dict(SENT), message=record, value=None))
+    (span,) = told.get_finished_spans()
+    assert span.start_time == NOW * 1_000_000
+    encode_spans([span])
 
 
 def test_a_step_goes_on_with_the_trace_of_its_request() -> None:
