@@ -7,6 +7,8 @@ from api.problems import Handler
 from streams.tracing import PARENT, STATE, Tells, context_of
 
 _OTHER = "_OTHER"
+_PROBES = ("/healthz", "/readyz", "/metrics")
+"""Asked for ever by machines: no traces of anybody's."""
 
 
 def traced(tells: Tells) -> Middleware:
@@ -14,6 +16,8 @@ def traced(tells: Tells) -> Middleware:
 
     @web.middleware
     async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in _PROBES:
+            return await handler(request)
         name, about = _named(request)
         with tells.answering(name, _sent(request), about) as answered:
             response = await handler(request)

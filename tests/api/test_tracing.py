@@ -157,3 +157,11 @@ def test_what_cannot_be_told_to_is_refused_in_one_line() -> None:
     assert ended.returncode == 2
     assert "HIRESORT_TRACE has to be console, or http://" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_a_probe_is_no_trace(told: InMemorySpanExporter, client: ClientSession) -> None:
+    for path in ("/healthz", "/readyz", "/resorts"):
+        async with client.get(path):
+            pass
+    await ended(told, "GET /resorts")
+    assert [span.name for span in told.get_finished_spans()] == ["GET /resorts"]
