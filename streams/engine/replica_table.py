@@ -125,13 +125,6 @@ class Replica(Generic[Row]):
         upper = INDEX if end is None else end.encode()
         return self._rows(start.encode(), upper, reverse=reverse, limit=limit)
 
-    def prefix(
-        self, prefix: str, *, reverse: bool = False, limit: int | None = None
-    ) -> list[tuple[str, Row]]:
-        """Return the rows whose keys start so, by key. Raises NotRestored."""
-        raw = prefix.encode()
-        return self._rows(raw, raw + b"\xff", reverse=reverse, limit=limit)
-
     def indexed(
         self, prefix: str, *, after: str | None = None, limit: int | None = None
     ) -> list[tuple[str, Row]]:
@@ -203,10 +196,9 @@ class Replica(Generic[Row]):
     def on_change(
         self, callback: Callback[Row], key: str | None = None, *, group: str | None = None
     ) -> Callable[[], None]:
-        """Call back on the event loop for each record, once it can be read.
+        """Call back on the event loop for each record, once it can be read; returns what ends it.
 
         Of one key, of the keys that have `group` up to and with their first slash, or of all.
-        Returns what ends it. Only changes that somebody waits for are decoded.
         """
         return self._watchers.add(callback, key, group)
 
@@ -265,8 +257,11 @@ class Replica(Generic[Row]):
             # was written, others may have been compacted away.
             if content is None or message.timestamp()[1] < oldest_ms:
                 forgotten[partition] = offset + 1
-            key = self._key(message)
-            if key and self._file(key, content, kept_at(partition, offset), changes):
+            key = text(message.key())
+            if not key:
+                at = f"{self.of.name}: {partition}/{offset}"
+                logger.warning("%s has no text as key: left out", at)
+            elif self._file(key, content, kept_at(partition, offset), changes):
                 filed.append((key, message))
         changes |= forgotten_changes(forgotten)
         if changes or any(self._positions.get(p) != at for p, at in positions.items()):
@@ -352,19 +347,12 @@ class Replica(Generic[Row]):
             raise self._not_restored()
         return self._store
 
-    def _key(self, message: Message) -> str:
-        key = text(message.key())
-        if not key:
-            left_out = "%s: the record at %s/%s has no text as key: left out"
-            logger.warning(left_out, self.of.name, *record_place(message))
-        return key
-
     def _file(
         self, key: str, content: bytes | None, at: bytes, changes: dict[bytes, bytes | None]
     ) -> bool:
-        """Add a record to what is written; tell whether it could be read."""
+        """Add a record to what is written; tell whether it could be read, if it had to be."""
         raw = key.encode()
-        if content is not None and self.of.index is not None:
+        if content is not None and self.of.index is not None and not self._has(raw, changes):
             row = self._decoded(raw, content)
             if row is None:
                 return False
@@ -372,6 +360,12 @@ class Replica(Generic[Row]):
                 changes[INDEX + entry.encode()] = raw
         changes[raw] = None if content is None else at + content
         return True
+
+    def _has(self, raw: bytes, changes: Mapping[bytes, bytes | None]) -> bool:
+        """Whether a key's index texts are there; not asked while most are not, being restored."""
+        if raw in changes:
+            return changes[raw] is not None
+        return self.restored and self._opened().get(raw) is not None
 
     def _rows(
         self, start: bytes, end: bytes, *, reverse: bool, limit: int | None

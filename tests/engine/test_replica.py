@@ -54,8 +54,6 @@ async def test_rows_are_scanned_in_the_order_of_keys_or_against_it(replica: Repl
     assert replica.scan() == [("a/1", 1), ("a/2", 2), ("b/1", 3)]
     assert replica.scan("a/2", "b/1") == [("a/2", 2)]
     assert replica.scan(reverse=True, limit=2) == [("b/1", 3), ("a/2", 2)]
-    assert replica.prefix("a/") == [("a/1", 1), ("a/2", 2)]
-    assert replica.prefix("a/", reverse=True, limit=1) == [("a/2", 2)]
 
 
 async def test_a_row_that_cannot_be_read_is_left_out(replica: Replica[int]) -> None:
@@ -77,6 +75,22 @@ async def test_rows_are_found_by_the_texts_of_their_index(tmp_path: Path) -> Non
     assert [key for key, _ in replica.scan()] == ["a", "b", "c", "x"]
     replica.apply([record(4, "b", None)], {})
     assert replica.indexed("") == [("1/a", 13), ("1/x", 11), ("2/c", 25)]
+    replica.close()
+
+
+async def test_the_texts_of_a_key_are_asked_for_once_as_long_as_it_exists(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def index(key: str, value: int) -> list[str]:
+        asked.append(value)
+        return [f"{key[0]}/{key}"]
+
+    of = ReplicaOf("numbers", "numbers-changelog", number, index=index)
+    replica = restored(of, tmp_path, record(0, "a", "1"))
+    replica.apply([record(1, "a", "2"), record(2, "b", "3"), record(3, "b", "4")], {})
+    replica.apply([record(4, "b", "5"), record(5, "a", None), record(6, "a", "7")], {})
+    assert asked == [1, 3, 7]
+    assert replica.indexed("") == [("a/a", 7), ("b/b", 5)]
     replica.close()
 
 
