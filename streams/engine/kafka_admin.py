@@ -20,7 +20,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from faust.types.tuples import TP
 
 from .errors import EngineError
-from .kafka_clients import Settings, quiet
+from .kafka_clients import ASKING, Settings, quiet
 from .kafka_outage import Outage
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Admin:
 
     def __init__(self, settings: Settings, outage: Outage, group: str) -> None:
         self._settings, self._outage, self._group = settings, outage, group
-        self._client = AdminClient(dict(self._settings), logger=quiet)
+        self._client = self._connected()
         self._offsets: Consumer | None = None
         self._unanswered = 0
 
@@ -180,10 +180,13 @@ class Admin:
         Only if that does not help Kafka is away.
         """
         _discard([self._client])
-        self._client = AdminClient(dict(self._settings), logger=quiet)
+        self._client = self._connected()
         self._unanswered += 1
         code = KafkaError._RETRY if self._unanswered == 1 else KafkaError._TIMED_OUT
         return KafkaException(KafkaError(code, "no answer"))
+
+    def _connected(self) -> AdminClient:
+        return AdminClient({**self._settings, **ASKING}, logger=quiet)
 
     def close(self) -> None:
         """Disconnect."""

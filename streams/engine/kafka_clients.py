@@ -92,6 +92,10 @@ READER: Settings = {
 }
 """For reading partitions from one end to the other."""
 
+ASKING: Settings = {"metadata.max.age.ms": 1000}
+"""For an admin client that asks for offsets: it goes on asking a partition's leader as it knew it
+first, which is refused once the leader is elected anew, until that is so old; by default, for 15
+minutes."""
 
 UNTRUSTED = ("SASL authentication error", "SSL handshake failed")
 UNTRUSTED_S = 10.0

@@ -20,6 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec:
 from faust.types.tuples import TP
 
 from .errors import EngineError, PositionLost
+from .kafka_clients import ASKING
 from .log import Pairs
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class KafkaStandbyLog:
             "log_level": 0,
             **(client or {}),
         }
-        self._admin = AdminClient({**shared}, logger=_silent)
+        self._admin = AdminClient({**shared, **ASKING}, logger=_silent)
         self._consumer = Consumer(
             {
                 **shared,

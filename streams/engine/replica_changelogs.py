@@ -23,6 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec:
 from faust.types.tuples import TP
 
 from .errors import EngineError, PositionLost
+from .kafka_clients import ASKING
 
 BATCH = 5000
 """Records taken at once while there is a backlog."""
@@ -129,7 +130,7 @@ class Changelogs:
             "log_level": 0,
             **(client or {}),
         }
-        self._admin = AdminClient({**shared}, logger=_silent)
+        self._admin = AdminClient({**shared, **ASKING}, logger=_silent)
         self._consumer = Consumer(
             {
                 **shared,

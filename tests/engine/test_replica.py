@@ -1,5 +1,7 @@
 """A replica says what its changelog says, and knows how far it has read it."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from streams.engine.replica import NotRestored, Replica, ReplicaOf, Replicas
 from streams.engine.replica_reading import RowsRead
 from streams.engine.replica_rows import kept_at
 from tests.engine.changelog import WITHIN_S, Changelog, number, shows
+from tests.engine.elections import elect_anew
 
 
 def record(offset: int, key: str | bytes, value: str | None, partition: int = 0) -> Message:
@@ -304,6 +307,17 @@ async def test_records_lost_to_retention_rebuild_the_table(
     async with following(changelog, tmp_path) as replicas:
         assert replicas["numbers"].scan() == [("c", 4)]
     assert "numbers: its topic no longer holds what follows: rebuilding" in caplog.text
+
+
+async def test_a_leader_that_is_elected_anew_is_asked_where_it_ends(tmp_path: Path) -> None:
+    with LocalKafka(tmp_path / "kafka") as kafka:
+        changelog = Changelog(kafka)
+        async with following(changelog, tmp_path) as replicas:
+            numbers = replicas["numbers"]
+            await asyncio.to_thread(elect_anew, kafka)
+            elected_at = time.monotonic()
+            await shows(lambda: numbers.staleness_ms() < 1000 * (time.monotonic() - elected_at))
+            assert replicas.problem is None
 
 
 async def test_without_kafka_it_says_why_it_is_not_ready(

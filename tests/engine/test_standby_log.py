@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from streams.engine.log import Pairs
 from streams.engine.memory import MemoryCluster
 from streams.engine.memory_standby import MemoryStandbyLog
 from streams.engine.standby import StandbyLog
+from tests.engine.elections import elect_anew
 
 WITHIN_S = 30.0
 PARTITIONS = 2
@@ -225,6 +226,24 @@ def test_a_topic_that_is_made_anew_is_another(
     cluster.create(topic)
     assert log.topic_ids([topic]).keys() == {topic}
     assert log.topic_ids([topic]) != before
+
+
+@pytest.mark.kafka
+def test_a_leader_that_is_elected_anew_is_asked_where_it_ends(tmp_path: Path) -> None:
+    tp = TP("changelog", 0)
+    with LocalKafka(tmp_path / "kafka") as kafka:
+        cluster = OnKafka(kafka.bootstrap)
+        cluster.create("changelog")
+        with closing(cluster.log()) as log:
+            assert log.ends([tp]) == {tp: 0}
+            elect_anew(kafka)
+
+            def answers() -> bool:
+                with suppress(EngineError):
+                    return log.ends([tp]) == {tp: 0}
+                return False
+
+            assert until(answers, WITHIN_S)
 
 
 @pytest.mark.kafka

@@ -341,7 +341,6 @@ class Member:
         self.held: set[TP] = set()
         self.waiting: set[TP] = set()
         self.told: list[tuple[str, set[TP]]] = []
-        self.values: dict[TP, list[bytes | None]] = {}
         self.messages: list[Any] = []
         self.starts_all = True
         self.log.open(topics, self)
@@ -360,14 +359,24 @@ class Member:
         self.waiting -= partitions
         self.told.append(("-", set(partitions)))
 
+    @property
+    def values(self) -> dict[TP, list[bytes | None]]:
+        """What came of each partition; what came twice, as after a lost session, counts once."""
+        values: dict[TP, list[bytes | None]] = {}
+        for message in self.messages:
+            tp = TP(message.topic(), message.partition())
+            values.setdefault(tp, []).append(message.value())
+        return values
+
     def poll(self) -> None:
         """Take what comes, and start what is new."""
         for tp, messages in self.log.poll(0.05).items():
             assert {TP(m.topic(), m.partition()) for m in messages} == {tp}
             self.messages += messages
-            self.values.setdefault(tp, []).extend(m.value() for m in messages)
         if self.waiting and self.starts_all:
-            self.log.start(self.log.committed(self.waiting))
+            offsets = self.log.committed(self.waiting)
+            self.messages = [m for m in self.messages if not _follows(m, offsets)]
+            self.log.start(offsets)
             self.waiting.clear()
 
     def until(self, condition: Callable[[], bool], *others: "Member") -> None:
@@ -381,6 +390,12 @@ class Member:
     def close(self) -> None:
         """Leave."""
         self.log.close()
+
+
+def _follows(message: Any, offsets: Mapping[TP, int]) -> bool:
+    """Whether a partition that starts at these offsets comes to this message."""
+    start = offsets.get(TP(message.topic(), message.partition()))
+    return start is not None and message.offset() >= start
 
 
 Open = Callable[..., Member]

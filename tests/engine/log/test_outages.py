@@ -11,6 +11,7 @@ from hiresort.local import ports
 from hiresort.local.kafka import LocalKafka
 from streams.engine.errors import UnitAborted
 from streams.engine.log import Output, Work
+from tests.engine.elections import elect_anew
 from tests.engine.log.clusters import Member, OnKafka, Open
 from tests.engine.log.proxy import END_TXN, Proxy
 
@@ -137,6 +138,17 @@ def test_an_outage_without_a_transaction_is_waited_for(
     counting.member.until(lambda: "is back" in caplog.text)
     counting.go_on()
     assert caplog.text.count("does not answer") == 1
+
+
+@pytest.mark.timeout(120)  # it would wait for a quarter of an hour
+def test_a_leader_that_is_elected_anew_is_asked_for_offsets(
+    proxied: tuple[LocalKafka, Proxy], counting: Counting
+) -> None:
+    kafka, _ = proxied
+    log = counting.member.log
+    assert log.committed({counting.out}) == {counting.out: 0}
+    elect_anew(kafka)
+    assert log.committed({counting.out}) == {counting.out: 0}
 
 
 def test_an_outage_that_outlasts_a_transaction_aborts_it(counting: Counting, proxy: Proxy) -> None:
