@@ -8,9 +8,10 @@ from typing import Protocol
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 from faust.types.tuples import TP
 
+from hiresort import kafka_clients
 from hiresort.deadlines import until
 from hiresort.local import ports
 from hiresort.local.kafka import LocalKafka
@@ -77,9 +78,9 @@ class OnKafka:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = kafka_clients.admin(bootstrap)
         self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "transactional.id": uuid.uuid4().hex}
+            kafka_clients.settings(bootstrap, transactional_id=uuid.uuid4().hex)
         )
         self._producer.init_transactions(WITHIN_S)
 

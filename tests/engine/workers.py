@@ -53,6 +53,7 @@ class Counts:
                 "bootstrap.servers": self.bootstrap,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
+                "enable.idempotence": True,  # or a second try changes the order
                 "message.max.bytes": 2_000_000,
             }
         )

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -18,6 +17,7 @@ from confluent_kafka.admin import (
 )
 from faust.types.tuples import TP
 
+from hiresort import kafka_clients
 from streams.engine.kafka import KafkaLog
 from streams.engine.log import Headers, Log
 from streams.engine.memory import MemoryCluster
@@ -179,8 +179,10 @@ class OnKafka:
         self.incremental = protocol == "consumer"
         self._suffix = uuid.uuid4().hex[:8]
         self.group = f"group-{self._suffix}"
-        self.admin = AdminClient({"bootstrap.servers": bootstrap})
-        self._plain = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+        self.admin = kafka_clients.admin(bootstrap)
+        # Or what is refused and sent again comes behind what was sent after it.
+        in_order = kafka_clients.settings(bootstrap, linger_ms=0, enable_idempotence="true")
+        self._plain = Producer(in_order)
 
     def create(  # noqa: D102
         self, topic: str, partitions: int = 1, config: Mapping[str, str] | None = None
@@ -284,11 +286,11 @@ class OnKafka:
 
 class _KafkaWriter:
     def __init__(self, bootstrap: str, group: str) -> None:
-        settings = {"bootstrap.servers": bootstrap, "linger.ms": 0, "retry.backoff.ms": 1}
+        settings = kafka_clients.settings(bootstrap, linger_ms=0, retry_backoff_ms=1)
         self._producer = Producer({**settings, "transactional.id": uuid.uuid4().hex})
         self._producer.init_transactions(DEADLINE_S)
         self._producer.begin_transaction()
-        self._group = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+        self._group = Consumer(kafka_clients.settings(bootstrap, group_id=group))
 
     def write(self, tp: TP, key: bytes | None, value: bytes | None) -> None:
         self._producer.produce(tp.topic, value, key, tp.partition)
