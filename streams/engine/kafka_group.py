@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 REJOIN_S = 1.0
 GLANCE_S = 0.2
+NOTICED_S = 3.0
+"""Kafka may take so long to notice that a session is over."""
+
 LEAVE_S, LEAVING_S = 5.0, 0.01
 
 LEFT_MAX = 1000
@@ -72,7 +75,7 @@ class Group:
             self._outage.pause(REJOIN_S)
         elif not _said(KafkaError.FENCED_INSTANCE_ID, why):
             raise Fenced(f"this worker may not read on: {why}")
-        elif not self._outage.patiently(self.is_ours):
+        elif not (self._outage.patiently(self.is_ours) or self._outlives_the_other()):
             # librdkafka says the same of a member that finds Kafka back after its session was over,
             # and was not polled meanwhile: it then sends heartbeats that name no member.
             raise Fenced("this worker was replaced by another of its name")
@@ -103,6 +106,21 @@ class Group:
         """Whether nobody else is in the group under this worker's name. On any thread."""
         found = self._admin.members().get(self._name)
         return found in (None, self._member)
+
+    def _outlives_the_other(self) -> bool:
+        """Wait for a session of the member that has this name; tell whether that was its last one.
+
+        Of a worker that has lost its own session Kafka may have heard a request to join whose
+        answer came too late: a member that nobody is, and that gives no sign of life.
+        """
+        logger.warning("another member is called %s: waiting whether it lives", self._name)
+        session_s = float(self._settings.get("session.timeout.ms", 0)) / 1000
+        deadline = time.monotonic() + session_s + NOTICED_S
+        while time.monotonic() < deadline:
+            self._outage.pause(REJOIN_S)
+            if self._outage.patiently(self.is_ours):
+                return True
+        return False
 
     def proof(self) -> Any:
         """What proves to Kafka that this worker holds what it commits.

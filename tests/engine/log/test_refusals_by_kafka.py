@@ -12,7 +12,7 @@ from hiresort.local.kafka import LocalKafka
 from streams.engine.errors import Fenced, UnitAborted
 from streams.engine.kafka_transactions import Transactions
 from streams.engine.log import Output, Work
-from tests.engine.log.clusters import Member, OnKafka, Open
+from tests.engine.log.clusters import SESSION_MS, Member, OnKafka, Open
 
 
 @pytest.fixture
@@ -144,21 +144,63 @@ def test_a_transaction_that_took_too_long_is_aborted_and_the_worker_goes_on(
     assert [seen.value for seen in cluster.seen(out)] == [b"behind", b"a"]
 
 
+def replacing(cluster: OnKafka, words: TP, name: str) -> Consumer:
+    """Return who has taken a worker's place in the group, by its name."""
+    placed = []
+    other = Consumer(
+        {
+            "bootstrap.servers": cluster.bootstrap,
+            "group.id": cluster.group,
+            "group.instance.id": f"{cluster.group}-{name}",
+            "session.timeout.ms": SESSION_MS,
+            "log_level": 0,
+        }
+    )
+    other.subscribe([words.topic], on_assign=lambda *_: placed.append(True))
+    while not placed:
+        other.consume(1, 0.1)
+    return other
+
+
+@pytest.fixture
+def idle(words: TP, member: Member, open_member: Open) -> Member:
+    """Return a worker that holds nothing, as the other one has all there is."""
+    idle = open_member(words.topic, name="b")
+    idle.until(lambda: bool(idle.told and member.held), member)
+    assert not idle.held
+    return idle
+
+
+def test_a_member_that_nobody_is_any_more_replaces_no_worker(
+    cluster: OnKafka, words: TP, member: Member, idle: Member
+) -> None:
+    # As Kafka makes it of a request to join whose answer comes too late.
+    replacing(cluster, words, "b").close()
+
+    def id_of_idle() -> str | None:
+        (group,) = cluster.admin.describe_consumer_groups([cluster.group]).values()
+        named = {m.group_instance_id: m.member_id for m in group.result().members}
+        return named.get(f"{cluster.group}-b")
+
+    nobody = id_of_idle()
+    idle.until(lambda: id_of_idle() not in (None, nobody), member)
+
+
+def test_a_worker_without_partitions_that_is_replaced_ends(
+    cluster: OnKafka, words: TP, member: Member, idle: Member
+) -> None:
+    with (
+        closing(replacing(cluster, words, "b")),
+        pytest.raises(Fenced, match="replaced by another of its name"),
+    ):
+        idle.until(lambda: False, member)
+
+
 def test_who_lost_its_place_in_the_group_commits_nothing(
     cluster: OnKafka, words: TP, member: Member
 ) -> None:
     out = TP(cluster.create("out"), 0)
-    settings = {
-        "bootstrap.servers": cluster.bootstrap,
-        "group.id": cluster.group,
-        "group.instance.id": f"{cluster.group}-a",
-        "session.timeout.ms": 6000,
-    }
-    placed = []
-    with closing(Consumer(settings)) as other:
-        other.subscribe([words.topic], on_assign=lambda *_: placed.append(True))
-        while not placed:
-            other.consume(1, 0.1)
+    with closing(replacing(cluster, words, "a")):
         with pytest.raises(Fenced):
             member.log.commit(Work([Output(*out, None, b"late")], {}, {words: 3}))
         assert cluster.seen(out) == []
