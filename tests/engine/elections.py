@@ -7,13 +7,17 @@ import uuid
 from contextlib import closing
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from hiresort import kafka_clients
+from hiresort.deadlines import until
 from hiresort.local.kafka import LocalKafka
 
 FROZEN_S = 4.0
 """Longer than a broker's session here."""
+
+ELECTED_S = 2.0
+"""Within so long after Kafka goes on, or not at all."""
 
 TRIES = 8
 WITHIN_S = 20.0
@@ -24,13 +28,13 @@ def elect_anew(kafka: LocalKafka) -> None:
 
     When it goes on it may just be in time to keep its session; it stands still again then.
     """
-    client = {"bootstrap.servers": kafka.bootstrap}
     topic = f"elected-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({**client})
+    admin = kafka_clients.admin(kafka.bootstrap)
     (created,) = admin.create_topics([NewTopic(topic, 1, 1)]).values()
     created.result(WITHIN_S)
-    producer = Producer({**client, "log_level": 0})
-    with closing(Consumer({**client, "group.id": "elections", "log_level": 0})) as consumer:
+    producer = Producer(kafka_clients.settings(kafka.bootstrap))
+    reads = kafka_clients.settings(kafka.bootstrap, group_id="elections")
+    with closing(Consumer(reads)) as consumer:
         consumer.assign([TopicPartition(topic, 0, 0)])
 
         def epoch() -> int:
@@ -48,8 +52,6 @@ def elect_anew(kafka: LocalKafka) -> None:
             os.kill(kafka.pid, signal.SIGSTOP)
             threading.Event().wait(FROZEN_S)  # nothing else than time that passes
             os.kill(kafka.pid, signal.SIGCONT)
-            for _ in range(20):
-                if epoch() > first:
-                    return
-                threading.Event().wait(0.1)
+            if until(lambda: epoch() > first, ELECTED_S):
+                return
     raise AssertionError(f"no leader was elected anew in {TRIES} tries")

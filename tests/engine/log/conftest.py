@@ -7,7 +7,8 @@ import pytest
 
 from streams.engine import kafka_producer, kafka_transactions
 from streams.engine.kafka_clients import PRODUCER
-from tests.engine.log.clusters import WRITERS, Cluster, InMemory, Member, OnKafka, Open
+from tests.engine.log.clusters import WRITERS, Cluster, InMemory, OnKafka
+from tests.engine.log.members import Member, Open
 
 
 @pytest.fixture(params=WRITERS)

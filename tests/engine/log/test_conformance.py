@@ -7,7 +7,8 @@ from faust.types.tuples import TP
 
 from streams.engine.errors import Overtaken, UnitAborted
 from streams.engine.log import Output, Taken, Work
-from tests.engine.log.clusters import Cluster, Open
+from tests.engine.log.clusters import Cluster
+from tests.engine.log.members import Open
 from topics.partitioner import partition_for
 
 

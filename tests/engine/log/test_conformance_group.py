@@ -5,7 +5,8 @@ from faust.types.tuples import TP
 
 from streams.engine.errors import Fenced, UnitAborted
 from streams.engine.log import Output, Work
-from tests.engine.log.clusters import GROUPS, Cluster, Member, Open
+from tests.engine.log.clusters import GROUPS, Cluster
+from tests.engine.log.members import Member, Open
 
 pytestmark = pytest.mark.parametrize("cluster", GROUPS, indirect=True)
 

@@ -12,7 +12,8 @@ from hiresort.local.kafka import LocalKafka
 from streams.engine.errors import UnitAborted
 from streams.engine.log import Output, Work
 from tests.engine.elections import elect_anew
-from tests.engine.log.clusters import Member, OnKafka, Open
+from tests.engine.log.clusters import OnKafka
+from tests.engine.log.members import Member, Open
 from tests.engine.log.proxy import END_TXN, Proxy
 
 TRANSACTION_S = 2.0

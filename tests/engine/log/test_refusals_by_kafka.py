@@ -8,11 +8,14 @@ import pytest
 from confluent_kafka import Consumer
 from faust.types.tuples import TP
 
+from hiresort import kafka_clients
+from hiresort.deadlines import until
 from hiresort.local.kafka import LocalKafka
 from streams.engine.errors import Fenced, UnitAborted
 from streams.engine.kafka_transactions import Transactions
 from streams.engine.log import Output, Work
-from tests.engine.log.clusters import SESSION_MS, Member, OnKafka, Open
+from tests.engine.log.clusters import DEADLINE_S, SESSION_MS, OnKafka
+from tests.engine.log.members import Member, Open
 
 
 @pytest.fixture
@@ -148,17 +151,15 @@ def replacing(cluster: OnKafka, words: TP, name: str) -> Consumer:
     """Return who has taken a worker's place in the group, by its name."""
     placed = []
     other = Consumer(
-        {
-            "bootstrap.servers": cluster.bootstrap,
-            "group.id": cluster.group,
-            "group.instance.id": f"{cluster.group}-{name}",
-            "session.timeout.ms": SESSION_MS,
-            "log_level": 0,
-        }
+        kafka_clients.settings(
+            cluster.bootstrap,
+            group_id=cluster.group,
+            group_instance_id=f"{cluster.group}-{name}",
+            session_timeout_ms=SESSION_MS,
+        )
     )
     other.subscribe([words.topic], on_assign=lambda *_: placed.append(True))
-    while not placed:
-        other.consume(1, 0.1)
+    assert until(lambda: bool(other.consume(1, 0.1) or placed), DEADLINE_S)
     return other
 
 
@@ -183,6 +184,7 @@ def test_a_member_that_nobody_is_any_more_replaces_no_worker(
         return named.get(f"{cluster.group}-b")
 
     nobody = id_of_idle()
+    assert nobody is not None
     idle.until(lambda: id_of_idle() not in (None, nobody), member)
 
 

@@ -5,7 +5,8 @@ from faust.types.tuples import TP
 
 from streams.engine.errors import Fenced, Overtaken, UnitAborted
 from streams.engine.log import Output, Taken, Work
-from tests.engine.log.clusters import OnKafka, Open
+from tests.engine.log.clusters import OnKafka
+from tests.engine.log.members import Open
 
 pytestmark = pytest.mark.kafka
 
